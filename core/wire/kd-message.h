@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Payloads of the frames: structs to bytes and back, every length checked. */
+#pragma once
+
+#include "kd-frame.h"
+
+/* What CLOSE says; kd's exit status follows from it. */
+typedef enum {
+    KD_CLOSE_NORMAL = 0,
+    KD_CLOSE_GOING_AWAY = 1,
+    KD_CLOSE_AUTH_FAILED = 2,
+    KD_CLOSE_DENIED = 3,
+    KD_CLOSE_BUSY = 4,
+    KD_CLOSE_TAKEN_OVER = 5,
+    KD_CLOSE_TARGET_LOST = 6,
+    KD_CLOSE_TARGET_CLOSED = 7,
+    KD_CLOSE_PROTOCOL_ERROR = 8,
+    KD_CLOSE_FLOW_VIOLATION = 9,
+    KD_CLOSE_TIMEOUT = 10,
+    KD_CLOSE_LIMIT = 11,
+    KD_CLOSE_KICKED = 12,
+    KD_CLOSE_VERSION = 13,
+    KD_CLOSE_SESSION_UNKNOWN = 14,
+    KD_CLOSE_INTERNAL = 15,
+    KD_CLOSE_OPEN_FAILED = 16, /* the link could not be opened; the text says why        */
+    KD_CLOSE_BAD_REQUEST = 17, /* the string of OPEN is wrong; the text names the key    */
+    KD_CLOSE_NOT_SUPPORTED = 18,
+} KdCloseCode;
+
+#define KD_HELLO_MAX_WORDS 16u /* features, mechanisms */
+
+/**
+ * KdHello:
+ * @window: DATA bytes the sender of this HELLO takes beyond its ack
+ * @max_data_bytes: longest DATA payload it takes
+ * @features: (element-type utf8): names, at most %KD_HELLO_MAX_WORDS
+ * @mechanisms: (element-type utf8): of authentication; from the server only
+ * @software: (nullable): name and version; from the client only
+ */
+typedef struct {
+    uint32_t window;
+    uint32_t max_data_bytes;
+    char **features;
+    char **mechanisms;
+    char *software;
+} KdHello;
+
+/**
+ * KdAuth:
+ * @mechanism: (nullable): in the client's first step
+ * @step: (nullable): bytes of the mechanism
+ * @is_done: from the server: authenticated
+ */
+typedef struct {
+    char *mechanism;
+    GBytes *step;
+    gboolean is_done;
+} KdAuth;
+
+/**
+ * KdOpen:
+ * @trans: the link's string, `com:port=com2,baud=115200`
+ * @identity: (nullable): who the client says it is, `HOST\user`, for those who find the link busy;
+ *    a claim, never a right
+ */
+typedef struct {
+    char *trans;
+    char *identity;
+} KdOpen;
+
+/**
+ * KdOpened:
+ * @session: id of the session
+ * @scheme: of the link
+ * @dialect: kdcom, gdb-rsp, console or bytes
+ * @controls: bit (1 << op) for each control operation the link offers
+ * @has_half_close: the end of our bytes reaches the target
+ * @baud: in effect; 0 where there is none
+ * @name: the link as listed
+ */
+typedef struct {
+    uint64_t session;
+    char *scheme;
+    char *dialect;
+    uint32_t controls;
+    gboolean has_half_close;
+    uint32_t baud;
+    char *name;
+} KdOpened;
+
+/**
+ * KdControl:
+ * @id: chosen by the client, rising
+ * @op: KD_CONTROL_*
+ * @is_urgent: BREAK: do not wait for earlier bytes, drop them
+ * @at: DATA bytes that the client had sent before it
+ * @arg: first argument of the operation; 0 where there is none
+ * @arg2: second argument
+ */
+typedef struct {
+    uint32_t id;
+    uint16_t op;
+    gboolean is_urgent;
+    uint64_t at;
+    uint32_t arg;
+    uint32_t arg2;
+} KdControl;
+
+/**
+ * KdResult:
+ * @id: of the CONTROL
+ * @code: 0 = done; else a #KdError + 1
+ * @value: of the operation: bytes dropped, speed, lines
+ * @text: (nullable): of the error, or of STATUS
+ */
+typedef struct {
+    uint32_t id;
+    uint32_t code;
+    uint64_t value;
+    char *text;
+} KdResult;
+
+/**
+ * KdEvent:
+ * @seq: rising from 1
+ * @kind: KD_EVENT_*
+ * @at: DATA bytes that the server had sent before it
+ * @value: LINES
+ * @text: (nullable): NOTE
+ */
+typedef struct {
+    uint32_t seq;
+    uint16_t kind;
+    uint64_t at;
+    uint32_t value;
+    char *text;
+} KdEvent;
+
+/**
+ * KdClose:
+ * @code: #KdCloseCode, or one that this version does not know
+ * @retry_after_s: 0 = nothing said
+ * @text: one sentence, printable
+ */
+typedef struct {
+    uint32_t code;
+    uint32_t retry_after_s;
+    char *text;
+} KdClose;
+
+GBytes *kd_hello_build(const KdHello *hello);
+KdHello *kd_hello_parse(const uint8_t *payload, size_t len,
+                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void kd_hello_free(KdHello *hello);
+GBytes *kd_auth_build(const KdAuth *auth);
+KdAuth *kd_auth_parse(const uint8_t *payload, size_t len, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void kd_auth_free(KdAuth *auth);
+GBytes *kd_open_build(const KdOpen *open);
+KdOpen *kd_open_parse(const uint8_t *payload, size_t len, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void kd_open_free(KdOpen *open);
+GBytes *kd_opened_build(const KdOpened *opened);
+KdOpened *kd_opened_parse(const uint8_t *payload, size_t len,
+                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void kd_opened_free(KdOpened *opened);
+GBytes *kd_control_build(const KdControl *control);
+gboolean kd_control_parse(KdControl *control, const uint8_t *payload, size_t len,
+                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
+GBytes *kd_result_build(const KdResult *result);
+KdResult *kd_result_parse(const uint8_t *payload, size_t len,
+                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void kd_result_free(KdResult *result);
+GBytes *kd_event_build(const KdEvent *event);
+KdEvent *kd_event_parse(const uint8_t *payload, size_t len,
+                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void kd_event_free(KdEvent *event);
+GBytes *kd_close_build(const KdClose *close);
+KdClose *kd_close_parse(const uint8_t *payload, size_t len,
+                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void kd_close_free(KdClose *close);
+GBytes *kd_fin_build(uint64_t final_offset);
+gboolean kd_fin_parse(uint64_t *final_offset, const uint8_t *payload, size_t len,
+                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdHello, kd_hello_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdAuth, kd_auth_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdOpen, kd_open_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdOpened, kd_opened_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdResult, kd_result_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdEvent, kd_event_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdClose, kd_close_free)

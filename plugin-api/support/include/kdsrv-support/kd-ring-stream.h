@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A ready-made stream over two rings, for links and transports that have no descriptor to give. */
+#pragma once
+
+#include <kdsrv/kd-plugin.h>
+
+typedef struct KdRingStream KdRingStream;
+
+/**
+ * KdRingStreamFuncs:
+ * @readable: (nullable): the host has written: bytes wait for kd_ring_stream_take()
+ * @writable: (nullable): the host has read: there is room for kd_ring_stream_put() again, after it
+ *    had taken less than was offered
+ * @ended: (nullable): the host has shut its direction down
+ * @gone: (nullable): the host has destroyed the stream; kd_ring_stream_free() may not be called any
+ *    more: the stream frees itself after this
+ *
+ * The plugin's side. None is called from within put, take or end.
+ */
+typedef struct {
+    void (*readable)(KdRingStream *stream, void *user);
+    void (*writable)(KdRingStream *stream, void *user);
+    void (*ended)(KdRingStream *stream, void *user);
+    void (*gone)(KdRingStream *stream, void *user);
+} KdRingStreamFuncs;
+
+KdRingStream *kd_ring_stream_new(size_t to_host_bytes, size_t from_host_bytes,
+                                 const KdRingStreamFuncs *funcs, void *user);
+void kd_ring_stream_free(KdRingStream *stream);
+void kd_ring_stream_give(KdRingStream *stream, KdEndpoint *endpoint, uint32_t flags,
+                         GVariant *facts);
+size_t kd_ring_stream_put(KdRingStream *stream, const void *buf, size_t len);
+size_t kd_ring_stream_take(KdRingStream *stream, void *buf, size_t len);
+size_t kd_ring_stream_get_pending(const KdRingStream *stream);
+size_t kd_ring_stream_purge(KdRingStream *stream);
+void kd_ring_stream_end(KdRingStream *stream, int error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdRingStream, kd_ring_stream_free)
