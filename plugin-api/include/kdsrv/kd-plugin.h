@@ -75,6 +75,7 @@ enum {
     KD_PARAM_IGNORED = 1u << 2,    /* accepted for compatibility, has no effect                  */
     KD_PARAM_DEPRECATED = 1u << 3, /* accepted with a warning                                    */
     KD_PARAM_EXTENSION = 1u << 4,  /* not in the documented form: help lists it apart            */
+    KD_PARAM_EXACT = 1u << 5,      /* PORTS: one port, no range                                  */
     /* the forms in which the key may stand; none of the four = in all of them (targets: always) */
     KD_PARAM_SERVER = 1u << 8,         /* kdsrv -t, listening                                    */
     KD_PARAM_CLIENT = 1u << 9,         /* kd, dialling                                           */
