@@ -8,14 +8,17 @@ typedef struct KdRingStream KdRingStream;
 
 /**
  * KdRingStreamFuncs:
- * @readable: (nullable): the host has written: bytes wait for kd_ring_stream_take()
+ * @readable: (nullable): the host has written: bytes wait for kd_ring_stream_take(). Called after
+ *    every write that stored something, so a plugin may leave bytes behind and take them later
  * @writable: (nullable): the host has read: there is room for kd_ring_stream_put() again, after it
  *    had taken less than was offered
- * @ended: (nullable): the host has shut its direction down
+ * @ended: (nullable): the host has shut its direction down; what it wrote before may still wait
  * @gone: (nullable): the host has destroyed the stream; kd_ring_stream_free() may not be called any
  *    more: the stream frees itself after this
  *
- * The plugin's side. None is called from within put, take or end.
+ * The plugin's side. None is called from within put, take, purge or end. Each is called straight
+ * from the host's read, write, shutdown_write or destroy, and may itself put, take, purge, end and
+ * detach: all that those do towards the host is to report readiness, of which it only takes note.
  */
 typedef struct {
     void (*readable)(KdRingStream *stream, void *user);
@@ -32,7 +35,9 @@ void kd_ring_stream_give(KdRingStream *stream, KdEndpoint *endpoint, uint32_t fl
 size_t kd_ring_stream_put(KdRingStream *stream, const void *buf, size_t len);
 size_t kd_ring_stream_take(KdRingStream *stream, void *buf, size_t len);
 size_t kd_ring_stream_get_pending(const KdRingStream *stream);
+size_t kd_ring_stream_get_room(const KdRingStream *stream);
 size_t kd_ring_stream_purge(KdRingStream *stream);
 void kd_ring_stream_end(KdRingStream *stream, int error);
+void kd_ring_stream_detach(KdRingStream *stream);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdRingStream, kd_ring_stream_free)
