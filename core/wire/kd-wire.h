@@ -5,6 +5,7 @@
 
 #include "kd-credit.h"
 #include "kd-frame.h"
+#include "kd-message.h"
 
 typedef enum {
     KD_PHASE_PREAMBLE = 0,  /* nothing heard yet                                       */
@@ -50,6 +51,9 @@ void kd_wire_init(KdWire *wire, KdRole role);
 void kd_wire_advance(KdWire *wire, KdPhase phase);
 KdAction kd_wire_receive(KdWire *wire, const KdFrameHeader *header,
                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean kd_wire_check_offset(const KdWire *wire, uint8_t type, uint64_t offset,
+                              GError **error) G_GNUC_WARN_UNUSED_RESULT;
+KdCloseCode kd_wire_get_close_code(const GError *error);
 guint kd_phase_get_deadline_ms(KdPhase phase);
 const char *kd_phase_get_name(KdPhase phase);
 KdAction kd_wire_get_action(KdRole role, KdPhase phase, uint8_t type);
