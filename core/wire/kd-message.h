@@ -27,7 +27,10 @@ typedef enum {
     KD_CLOSE_NOT_SUPPORTED = 18,
 } KdCloseCode;
 
-#define KD_HELLO_MAX_WORDS 16u /* features, mechanisms */
+#define KD_HELLO_MAX_WORDS      16u             /* features, mechanisms */
+#define KD_HELLO_MIN_DATA_BYTES 1024u           /* of max_data_bytes */
+#define KD_HELLO_MAX_DATA_BYTES (1024u * 1024u) /* of max_data_bytes */
+#define KD_AUTH_MAX_STEP_BYTES  896u            /* with mechanism and done it fits before auth */
 
 /**
  * KdHello:
@@ -176,6 +179,8 @@ void kd_event_free(KdEvent *event);
 GBytes *kd_close_build(const KdClose *close);
 KdClose *kd_close_parse(const uint8_t *payload, size_t len,
                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
+char *kd_close_build_version_text(uint16_t client_major, uint16_t client_minor,
+                                  uint16_t server_major, uint16_t server_minor);
 void kd_close_free(KdClose *close);
 GBytes *kd_fin_build(uint64_t final_offset);
 gboolean kd_fin_parse(uint64_t *final_offset, const uint8_t *payload, size_t len,
