@@ -47,6 +47,7 @@ struct KdLoopWatch {
     gboolean is_added;
     gboolean is_queued;
     gboolean is_dead;
+    gboolean is_always_ready;
 };
 
 gboolean kd_loop_start(GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One epoll set, one queue of ready watches and the poll function that runs them. */
+#include "kd-loop.h"
+#include "kd-loop-private.h"
+
+#include <errno.h>
+#include <stdalign.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define EVENTS_MAX         64
+#define ROUND_US           500
+#define RUNS_PER_CLOCK     4u
+#define CONTROL_FDS_USUAL  32u
+#define BUFFER_ALIGN_BYTES 4096u
+
+/* The peer end of a plain file is always "hung up": its readers go on to the end, whatever comes.
+ */
+#define READY_ALWAYS (KD_READY_IN | KD_READY_OUT | KD_READY_HUP)
+
+typedef struct {
+    int ep;         /* every watch, and control_ep with data.ptr NULL; -1: not started */
+    int control_ep; /* what the main context watches; -1: epoll refused some, poll() is asked */
+    GPollFD *control;
+    guint n_control;
+    gboolean has_logged_control;
+    struct epoll_event events[EVENTS_MAX];
+
+    KdLoopWatch *head;
+    KdLoopWatch *tail;
+    guint n_queued;
+    guint n_round; /* how many were queued when the current round started; 0 between rounds */
+
+    KdLoopWatch *dead;
+    guint n_dead_queued;
+    guint n_added;
+
+    gboolean is_turn_due;
+    gboolean is_inside; /* a function of a watch is on the stack */
+} KdLoop;
+
+static KdLoop loop = {.ep = -1, .control_ep = -1};
+
+static alignas(BUFFER_ALIGN_BYTES) uint8_t buffer[KD_LOOP_HEADROOM_BYTES + KD_LOOP_BUFFER_BYTES];
+G_STATIC_ASSERT(KD_LOOP_HEADROOM_BYTES % BUFFER_ALIGN_BYTES == 0);
+
+/* ---- the ready queue ------------------------------------------------------------------------ */
+
+static void
+queue_push(KdLoopWatch *watch)
+{
+    watch->is_queued = TRUE;
+    watch->next = NULL;
+    if (loop.tail != NULL) {
+        loop.tail->next = watch;
+    } else {
+        loop.head = watch;
+    }
+    loop.tail = watch;
+    loop.n_queued++;
+}
+
+static KdLoopWatch *
+queue_pop(void)
+{
+    KdLoopWatch *watch = loop.head;
+
+    loop.head = watch->next;
+    if (loop.head == NULL) {
+        loop.tail = NULL;
+    }
+    loop.n_queued--;
+    watch->is_queued = FALSE;
+    watch->next = NULL;
+    return watch;
+}
+
+static void
+dead_push(KdLoopWatch *watch)
+{
+    watch->next = loop.dead;
+    loop.dead = watch;
+}
+
+/* Removed watches stay in the queue until the round is over, so that a round can count on it. Once
+ * all the way round, for the order of the others. */
+static void
+queue_sweep(void)
+{
+    for (guint left = loop.n_queued; left > 0; left--) {
+        KdLoopWatch *watch = queue_pop();
+
+        if (watch->is_dead) {
+            loop.n_dead_queued--;
+            dead_push(watch);
+        } else {
+            queue_push(watch);
+        }
+    }
+}
+
+/* Tells the owners of removed watches; one of them may remove others while it is told. */
+static void
+bury_dead(void)
+{
+    loop.is_inside = TRUE;
+    while (loop.dead != NULL || loop.n_dead_queued > 0) {
+        KdLoopWatch *watch;
+
+        if (loop.dead == NULL) {
+            queue_sweep();
+        }
+        watch = loop.dead;
+        loop.dead = watch->next;
+        watch->next = NULL;
+        watch->is_dead = FALSE;
+        loop.is_turn_due = TRUE;
+        if (watch->funcs->gone != NULL) {
+            watch->funcs->gone(watch);
+        }
+    }
+    loop.is_inside = FALSE;
+}
+
+static void
+run_watch(KdLoopWatch *watch)
+{
+    gboolean has_more;
+
+    /* Before the call: what it attaches to the main context must be seen, whatever it returns. */
+    if (!watch->funcs->is_pure) {
+        loop.is_turn_due = TRUE;
+    }
+    has_more = watch->funcs->run(watch);
+    if (watch->is_dead) {
+        return;
+    }
+    if (watch->is_always_ready) {
+        watch->ready |= READY_ALWAYS;
+    }
+    if (has_more) {
+        kd_loop_ready(watch, 0);
+    }
+}
+
+/* The clock is asked only once several have run: an echo of one session needs none. */
+static void
+run_round(void)
+{
+    gint64 limit_us = 0;
+
+    loop.n_round = loop.n_queued;
+    loop.is_inside = TRUE;
+    for (guint i = 1; i <= loop.n_round; i++) {
+        KdLoopWatch *watch = queue_pop();
+
+        if (watch->is_dead) {
+            loop.n_dead_queued--;
+            dead_push(watch);
+        } else {
+            run_watch(watch);
+        }
+        if (i % RUNS_PER_CLOCK == 0 && i < loop.n_round) {
+            gint64 now_us = g_get_monotonic_time();
+
+            if (limit_us == 0) {
+                limit_us = now_us + ROUND_US;
+            } else if (now_us > limit_us) {
+                break;
+            }
+        }
+    }
+    loop.is_inside = FALSE;
+    loop.n_round = 0;
+}
+
+/* ---- what the main context watches ---------------------------------------------------------- */
+
+static void
+close_control(void)
+{
+    if (loop.control_ep < 0) {
+        return;
+    }
+    /* A child between fork and exec may hold the nested set open for a while. */
+    (void)epoll_ctl(loop.ep, EPOLL_CTL_DEL, loop.control_ep, NULL);
+    (void)close(loop.control_ep);
+    loop.control_ep = -1;
+}
+
+/* The same number may by now be another file, of which epoll knows nothing: MOD finds out. */
+static gboolean
+is_control_current(const GPollFD *fds, guint n_fds)
+{
+    if (loop.control_ep < 0 || n_fds != loop.n_control) {
+        return FALSE;
+    }
+    for (guint i = 0; i < n_fds; i++) {
+        struct epoll_event event = {.events = fds[i].events};
+
+        if (fds[i].fd != loop.control[i].fd || fds[i].events != loop.control[i].events ||
+            epoll_ctl(loop.control_ep, EPOLL_CTL_MOD, fds[i].fd, &event) != 0) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean
+fill_control(const GPollFD *fds, guint n_fds)
+{
+    struct epoll_event nested = {.events = EPOLLIN, .data.ptr = NULL};
+
+    for (guint i = 0; i < n_fds; i++) {
+        struct epoll_event event = {.events = fds[i].events};
+
+        if (epoll_ctl(loop.control_ep, EPOLL_CTL_ADD, fds[i].fd, &event) != 0) {
+            return FALSE;
+        }
+    }
+    return epoll_ctl(loop.ep, EPOLL_CTL_ADD, loop.control_ep, &nested) == 0;
+}
+
+static void
+update_control(const GPollFD *fds, guint n_fds)
+{
+    if (is_control_current(fds, n_fds)) {
+        return;
+    }
+    close_control();
+    loop.control = g_renew(GPollFD, loop.control, n_fds + 1);
+    if (n_fds > 0) {
+        memcpy(loop.control, fds, n_fds * sizeof *fds);
+    }
+    loop.control[n_fds] = (GPollFD){.fd = loop.ep, .events = G_IO_IN};
+    loop.n_control = n_fds;
+    loop.control_ep = epoll_create1(EPOLL_CLOEXEC);
+    if (loop.control_ep >= 0 && !fill_control(fds, n_fds)) {
+        close_control();
+    }
+    if (n_fds > CONTROL_FDS_USUAL && !loop.has_logged_control) {
+        loop.has_logged_control = TRUE;
+        g_info("the main context watches %u descriptors: session data should not be among them",
+               n_fds);
+    }
+}
+
+/* Plain files (which poll calls always ready), closed descriptors and a lack of kernel memory or
+ * descriptors for the nested set all end here: slower, and with poll's own answers. */
+static gboolean
+poll_control(gint timeout_ms)
+{
+    if (g_poll(loop.control, loop.n_control + 1, timeout_ms) <= 0) {
+        return FALSE;
+    }
+    for (guint i = 0; i < loop.n_control; i++) {
+        if (loop.control[i].revents != 0) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* ---- the poll function ---------------------------------------------------------------------- */
+
+static uint32_t
+build_ready(uint32_t events)
+{
+    uint32_t ready = 0;
+
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        ready |= KD_READY_IN;
+    }
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
+        ready |= KD_READY_OUT;
+    }
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        ready |= KD_READY_HUP;
+    }
+    return ready;
+}
+
+/* Waits and turns events into bits and queue entries; an edge kept anywhere else could get lost.
+ * Returns: whether a descriptor of the main context is ready */
+static gboolean
+collect_events(gint timeout_ms)
+{
+    gboolean is_control_due = FALSE;
+    int n_events;
+
+    if (loop.control_ep < 0) {
+        is_control_due = poll_control(timeout_ms);
+        timeout_ms = 0;
+    }
+    n_events = epoll_wait(loop.ep, loop.events, EVENTS_MAX, timeout_ms);
+    for (int i = 0; i < n_events; i++) {
+        KdLoopWatch *watch = loop.events[i].data.ptr;
+
+        if (watch == NULL) {
+            is_control_due = TRUE;
+        } else {
+            kd_loop_ready(watch, build_ready(loop.events[i].events));
+        }
+    }
+    return is_control_due;
+}
+
+static gint
+on_poll(GPollFD *fds, guint n_fds, gint timeout_ms)
+{
+    gint64 end_us = 0;
+
+    if (loop.is_inside) {
+        g_error("main context turned from a data callback");
+    }
+    if (timeout_ms > 0) {
+        end_us = g_get_monotonic_time() + (gint64)timeout_ms * G_TIME_SPAN_MILLISECOND;
+    }
+    /* The main context has just looked at all its sources, so older reasons to turn are settled. */
+    loop.is_turn_due = FALSE;
+    bury_dead();
+    update_control(fds, n_fds);
+    for (;;) {
+        gboolean is_busy = loop.head != NULL || loop.is_turn_due;
+        gboolean is_control_due = collect_events(is_busy ? 0 : timeout_ms);
+
+        run_round();
+        bury_dead();
+        if (is_control_due) {
+            return g_poll(fds, n_fds, 0);
+        }
+        if (loop.is_turn_due || timeout_ms == 0) {
+            return 0;
+        }
+        if (timeout_ms > 0) {
+            gint64 left_us = end_us - g_get_monotonic_time();
+
+            if (left_us <= 0) {
+                return 0;
+            }
+            timeout_ms = (gint)((left_us + G_TIME_SPAN_MILLISECOND - 1) / G_TIME_SPAN_MILLISECOND);
+        }
+    }
+}
+
+/* ---- the interface -------------------------------------------------------------------------- */
+
+/**
+ * kd_loop_start:
+ * @error: return location
+ *
+ * Puts the loop under the default main context: from now on every turn of that context runs one
+ * round of ready watches at least, also one made by g_main_context_pending(), which therefore is no
+ * harmless question. Watches run on the thread that iterates the context, and may not iterate it
+ * themselves. A source above %G_PRIORITY_DEFAULT that is always ready keeps GLib from calling the
+ * loop at all. Does nothing when the loop was started before.
+ *
+ * Returns: %FALSE with an error of %G_IO_ERROR when the kernel gives no epoll set
+ */
+gboolean
+kd_loop_start(GError **error)
+{
+    if (loop.ep >= 0) {
+        return TRUE;
+    }
+    loop.ep = epoll_create1(EPOLL_CLOEXEC);
+    if (loop.ep < 0) {
+        int code = errno;
+
+        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(code), "can't make an epoll set: %s",
+                    g_strerror(code));
+        return FALSE;
+    }
+    g_main_context_set_poll_func(NULL, on_poll);
+    return TRUE;
+}
+
+/**
+ * kd_loop_stop:
+ *
+ * Takes the loop out of the default main context again, after the last @gone has been called.
+ * Nothing may still be added.
+ */
+void
+kd_loop_stop(void)
+{
+    g_assert(!loop.is_inside);
+    if (loop.ep < 0) {
+        return;
+    }
+    bury_dead();
+    g_assert(loop.n_added == 0);
+    g_main_context_set_poll_func(NULL, NULL);
+    close_control();
+    (void)close(loop.ep);
+    g_free(loop.control);
+    loop = (KdLoop){.ep = -1, .control_ep = -1};
+}
+
+/**
+ * kd_loop_add:
+ * @watch: stays the caller's until its @gone was called
+ * @error: return location
+ *
+ * Adds a watch; its first run comes with the first readiness. The descriptor is watched for
+ * everything, edge-triggered, and belongs to one watch at a time.
+ *
+ * A plain file is ready at all times, of which epoll wants to know nothing. Its watch has
+ * %KD_READY_IN, %KD_READY_OUT and %KD_READY_HUP set at the start and again after each run, and is
+ * queued at once; but after that only when its run function returns %TRUE or kd_loop_ready() is
+ * called. So a file is read to its end (%KD_READY_HUP: a short read is not taken for "nothing more
+ * just now"), and a reader that has had enough costs nothing.
+ *
+ * Returns: %FALSE with an error of %G_IO_ERROR when the kernel refuses, or before kd_loop_start()
+ */
+gboolean
+kd_loop_add(KdLoopWatch *watch, GError **error)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                .data.ptr = watch};
+
+    g_return_val_if_fail(!watch->is_added && !watch->is_dead, FALSE);
+    if (loop.ep < 0) {
+        g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_NOT_INITIALIZED,
+                            "the loop is not started");
+        return FALSE;
+    }
+    watch->is_always_ready = FALSE;
+    if (watch->fd >= 0 && epoll_ctl(loop.ep, EPOLL_CTL_ADD, watch->fd, &event) != 0) {
+        int code = errno;
+
+        if (code != EPERM) {
+            g_set_error(error, G_IO_ERROR, g_io_error_from_errno(code),
+                        "can't watch descriptor %d: %s", watch->fd, g_strerror(code));
+            return FALSE;
+        }
+        watch->is_always_ready = TRUE;
+    }
+    watch->is_added = TRUE;
+    loop.n_added++;
+    if (watch->is_always_ready) {
+        kd_loop_ready(watch, READY_ALWAYS);
+    }
+    return TRUE;
+}
+
+/**
+ * kd_loop_remove:
+ * @watch: added, or removed before
+ *
+ * Takes a watch out of the loop, while its descriptor is still open: otherwise a duplicate
+ * elsewhere would keep the events coming, and nothing could stop them any more. The descriptor is
+ * not closed, the run function is not called again. @gone follows after the current round, or
+ * before the next one when there is none; the main context turns for it. May be called from any
+ * run function, for its own watch or another.
+ */
+void
+kd_loop_remove(KdLoopWatch *watch)
+{
+    if (!watch->is_added) {
+        return;
+    }
+    if (watch->fd >= 0 && !watch->is_always_ready &&
+        epoll_ctl(loop.ep, EPOLL_CTL_DEL, watch->fd, NULL) != 0) {
+        g_warning("descriptor %d was closed before its watch was removed", watch->fd);
+    }
+    watch->is_added = FALSE;
+    watch->is_dead = TRUE;
+    loop.n_added--;
+    loop.is_turn_due = TRUE;
+    if (watch->is_queued) {
+        loop.n_dead_queued++;
+    } else {
+        dead_push(watch);
+    }
+}
+
+/**
+ * kd_loop_ready:
+ * @watch: anything else than an added one is left alone
+ * @bits: KD_READY_*, may be 0
+ *
+ * Notes readiness and puts the watch at the end of the queue, if it is not there already. It only
+ * takes note: nothing runs before the next round, so it may be called from anywhere on the loop's
+ * thread.
+ */
+void
+kd_loop_ready(KdLoopWatch *watch, uint32_t bits)
+{
+    if (!watch->is_added) {
+        return;
+    }
+    watch->ready |= bits;
+    if (!watch->is_queued) {
+        queue_push(watch);
+    }
+}
+
+/**
+ * kd_loop_turn:
+ *
+ * Makes the main context turn after the current round, as it does anyway after a run function that
+ * is not pure. For a pure one that made an exception.
+ */
+void
+kd_loop_turn(void)
+{
+    loop.is_turn_due = TRUE;
+}
+
+/**
+ * kd_loop_get_quantum_bytes:
+ *
+ * Returns: how many bytes a run function may move before it returns %TRUE: the whole copy buffer
+ * while at most two watches are runnable, half of it when others wait
+ */
+size_t
+kd_loop_get_quantum_bytes(void)
+{
+    guint n_runnable = MAX(loop.n_round, loop.n_queued);
+
+    return n_runnable <= 2 ? KD_LOOP_BUFFER_BYTES : KD_LOOP_BUFFER_BYTES / 2;
+}
+
+/**
+ * kd_loop_get_buffer:
+ *
+ * Returns: the copy buffer, %KD_LOOP_BUFFER_BYTES long and page-aligned, with
+ * %KD_LOOP_HEADROOM_BYTES in front of it; everybody's, so its content ends with the run
+ */
+uint8_t *
+kd_loop_get_buffer(void)
+{
+    return buffer + KD_LOOP_HEADROOM_BYTES;
+}
+
+/**
+ * kd_loop_set_level:
+ * @watch: added with the descriptor -1
+ * @fd: what it watches from now on
+ * @ready: KD_READY_IN, KD_READY_OUT or both; 0 takes it out of the set
+ *
+ * Watches a descriptor level-triggered: the watch is queued before every round while one of @ready
+ * holds. Out of the set its number is forgotten, and may be reused.
+ *
+ * Returns: %FALSE with errno set when the kernel refuses; nothing is watched then
+ */
+gboolean
+kd_loop_set_level(KdLoopWatch *watch, int fd, uint32_t ready)
+{
+    struct epoll_event event = {.data.ptr = watch};
+    int op = watch->fd >= 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+    if (ready == 0) {
+        op = EPOLL_CTL_DEL;
+        if (watch->fd < 0) {
+            return TRUE;
+        }
+    }
+    if (ready & KD_READY_IN) {
+        event.events |= EPOLLIN;
+    }
+    if (ready & KD_READY_OUT) {
+        event.events |= EPOLLOUT;
+    }
+    watch->fd = -1;
+    if (epoll_ctl(loop.ep, op, fd, &event) != 0) {
+        return FALSE;
+    }
+    watch->fd = ready != 0 ? fd : -1;
+    return TRUE;
+}
