@@ -1,0 +1,636 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Payloads against the vectors of PROTOCOL.md, in both directions. */
+#include "kd-bytes.h"
+#include "kd-text.h"
+#include "wire-hex.h"
+#include "wire-vectors.h"
+
+#include <string.h>
+
+#define HEX_OF(name, what, hex) static const char HEX_##name[] G_GNUC_UNUSED = hex;
+KD_WIRE_VECTORS(HEX_OF)
+
+static char *NO_WORDS[] = {NULL};
+
+/* A vector taken apart. */
+typedef struct {
+    uint8_t *bytes;
+    KdFrameHeader header;
+    const uint8_t *payload;
+    size_t len;
+} Vector;
+
+static void
+vector_init(Vector *vector, const char *hex)
+{
+    size_t len = 0;
+
+    vector->bytes = wire_dup_hex(hex, &len);
+    g_assert_cmpuint(len, >=, KD_HEADER_BYTES);
+    kd_frame_header_load(&vector->header, vector->bytes);
+    vector->payload = vector->bytes + KD_HEADER_BYTES;
+    vector->len = len - KD_HEADER_BYTES;
+    g_assert_cmpuint(vector->header.length, ==, vector->len);
+    g_assert_cmpuint(vector->header.channel, ==, 0);
+}
+
+static void
+vector_clear(Vector *vector)
+{
+    g_free(vector->bytes);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Vector, vector_clear)
+
+/* @payload: (transfer full) */
+static void
+assert_built(const char *hex, uint8_t type, uint64_t ack, GBytes *payload)
+{
+    g_autoptr(GBytes) owned = payload;
+    size_t expected_len = 0;
+    g_autofree uint8_t *expected = wire_dup_hex(hex, &expected_len);
+    size_t len = 0;
+    const uint8_t *bytes = g_bytes_get_data(owned, &len);
+    KdFrameHeader header = {.type = type, .length = (uint32_t)len, .ack = ack};
+    uint8_t out[KD_HEADER_BYTES];
+
+    kd_frame_header_store(out, &header);
+    g_assert_cmpmem(out, sizeof out, expected, KD_HEADER_BYTES);
+    g_assert_cmpmem(bytes, (int)len, expected + KD_HEADER_BYTES,
+                    (int)(expected_len - KD_HEADER_BYTES));
+}
+
+static void
+test_hello(void)
+{
+    g_auto(Vector) client = {0};
+    g_auto(Vector) server = {0};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdHello) from_client = NULL;
+    g_autoptr(KdHello) from_server = NULL;
+    char *features[] = {(char *)"resume", (char *)"list", NULL};
+    char *mechanisms[] = {(char *)"none", NULL};
+
+    assert_built(HEX_HELLO_CLIENT, KD_FRAME_HELLO, 0,
+                 kd_hello_build(&(KdHello){.window = 262144,
+                                           .max_data_bytes = 131072,
+                                           .features = NO_WORDS,
+                                           .software = (char *)"kd 0.1"}));
+    assert_built(HEX_HELLO_SERVER, KD_FRAME_HELLO, 0,
+                 kd_hello_build(&(KdHello){.window = 65536,
+                                           .max_data_bytes = 16384,
+                                           .features = features,
+                                           .mechanisms = mechanisms}));
+
+    vector_init(&client, HEX_HELLO_CLIENT);
+    from_client = kd_hello_parse(client.payload, client.len, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(from_client->window, ==, 262144);
+    g_assert_cmpuint(from_client->max_data_bytes, ==, 131072);
+    g_assert_cmpuint(g_strv_length(from_client->features), ==, 0);
+    g_assert_cmpuint(g_strv_length(from_client->mechanisms), ==, 0);
+    g_assert_cmpstr(from_client->software, ==, "kd 0.1");
+
+    vector_init(&server, HEX_HELLO_SERVER);
+    from_server = kd_hello_parse(server.payload, server.len, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(from_server->window, ==, 65536);
+    g_assert_cmpuint(from_server->max_data_bytes, ==, 16384);
+    g_assert_true(
+        g_strv_equal((const char *const *)from_server->features, (const char *const *)features));
+    g_assert_true(g_strv_equal((const char *const *)from_server->mechanisms,
+                               (const char *const *)mechanisms));
+    g_assert_null(from_server->software);
+}
+
+static void
+test_auth(void)
+{
+    static const uint8_t step[] = {1, 2, 0xff};
+    g_auto(Vector) client = {0};
+    g_auto(Vector) server = {0};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GBytes) step_bytes = g_bytes_new_static(step, sizeof step);
+    g_autoptr(KdAuth) from_client = NULL;
+    g_autoptr(KdAuth) from_server = NULL;
+
+    assert_built(HEX_AUTH_CLIENT, KD_FRAME_AUTH, 0,
+                 kd_auth_build(&(KdAuth){.mechanism = (char *)"none", .step = step_bytes}));
+    assert_built(HEX_AUTH_SERVER, KD_FRAME_AUTH, 0, kd_auth_build(&(KdAuth){.is_done = TRUE}));
+
+    vector_init(&client, HEX_AUTH_CLIENT);
+    from_client = kd_auth_parse(client.payload, client.len, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(from_client->mechanism, ==, "none");
+    g_assert_true(g_bytes_equal(from_client->step, step_bytes));
+    g_assert_false(from_client->is_done);
+
+    vector_init(&server, HEX_AUTH_SERVER);
+    from_server = kd_auth_parse(server.payload, server.len, &error);
+    g_assert_no_error(error);
+    g_assert_null(from_server->mechanism);
+    g_assert_null(from_server->step);
+    g_assert_true(from_server->is_done);
+}
+
+static void
+test_open(void)
+{
+    g_auto(Vector) vector = {0};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdOpen) open = NULL;
+
+    assert_built(HEX_OPEN, KD_FRAME_OPEN, 0,
+                 kd_open_build(&(KdOpen){.trans = (char *)"com:port=com2,baud=115200",
+                                         .identity = (char *)"HOST\\user"}));
+    vector_init(&vector, HEX_OPEN);
+    open = kd_open_parse(vector.payload, vector.len, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(open->trans, ==, "com:port=com2,baud=115200");
+    g_assert_cmpstr(open->identity, ==, "HOST\\user");
+}
+
+static void
+test_opened(void)
+{
+    const KdOpened said = {
+        .session = UINT64_C(0x1122334455667788),
+        .scheme = (char *)"com",
+        .dialect = (char *)"kdcom",
+        .controls = 1u << KD_CONTROL_BREAK | 1u << KD_CONTROL_BAUD,
+        .has_half_close = TRUE,
+        .baud = 115200,
+        .name = (char *)"com2",
+    };
+    g_auto(Vector) vector = {0};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdOpened) opened = NULL;
+
+    assert_built(HEX_OPENED, KD_FRAME_OPENED, 0, kd_opened_build(&said));
+    vector_init(&vector, HEX_OPENED);
+    opened = kd_opened_parse(vector.payload, vector.len, &error);
+    g_assert_no_error(error);
+    g_assert_cmphex(opened->session, ==, said.session);
+    g_assert_cmpstr(opened->scheme, ==, said.scheme);
+    g_assert_cmpstr(opened->dialect, ==, said.dialect);
+    g_assert_cmphex(opened->controls, ==, said.controls);
+    g_assert_true(opened->has_half_close);
+    g_assert_cmpuint(opened->baud, ==, said.baud);
+    g_assert_cmpstr(opened->name, ==, said.name);
+}
+
+static void
+check_control(const char *hex, uint64_t ack, const KdControl *said)
+{
+    g_auto(Vector) vector = {0};
+    g_autoptr(GError) error = NULL;
+    KdControl heard = {0};
+
+    assert_built(hex, KD_FRAME_CONTROL, ack, kd_control_build(said));
+    vector_init(&vector, hex);
+    g_assert_true(kd_control_parse(&heard, vector.payload, vector.len, &error));
+    g_assert_no_error(error);
+    g_assert_cmpuint(heard.id, ==, said->id);
+    g_assert_cmpuint(heard.op, ==, said->op);
+    g_assert_cmpint(heard.is_urgent, ==, said->is_urgent);
+    g_assert_cmpuint(heard.at, ==, said->at);
+    g_assert_cmpuint(heard.arg, ==, said->arg);
+    g_assert_cmpuint(heard.arg2, ==, said->arg2);
+}
+
+static void
+test_control(void)
+{
+    check_control(HEX_CONTROL, 0,
+                  &(KdControl){.id = 7, .op = KD_CONTROL_BREAK, .is_urgent = TRUE, .at = 4096});
+    check_control(
+        HEX_CONTROL_LINES, 16,
+        &(KdControl){
+            .id = 8, .op = KD_CONTROL_LINES, .at = UINT64_C(1) << 32, .arg = 6, .arg2 = 2});
+}
+
+static void
+test_control_refused(void)
+{
+    static const struct {
+        uint8_t at;
+        uint8_t value;
+    } changes[] = {{4, 0}, {4, 32}, {5, 1}, {6, 2}, {7, 0x80}};
+
+    for (guint i = 0; i < G_N_ELEMENTS(changes); i++) {
+        g_auto(Vector) vector = {0};
+
+        vector_init(&vector, HEX_CONTROL);
+        vector.bytes[KD_HEADER_BYTES + changes[i].at] = changes[i].value;
+        g_assert_false(wire_parse_any(KD_FRAME_CONTROL, vector.payload, vector.len));
+    }
+}
+
+static void
+check_result(const char *hex, const KdResult *said)
+{
+    g_auto(Vector) vector = {0};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdResult) heard = NULL;
+
+    assert_built(hex, KD_FRAME_RESULT, 0, kd_result_build(said));
+    vector_init(&vector, hex);
+    heard = kd_result_parse(vector.payload, vector.len, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(heard->id, ==, said->id);
+    g_assert_cmpuint(heard->code, ==, said->code);
+    g_assert_cmpuint(heard->value, ==, said->value);
+    g_assert_cmpstr(heard->text, ==, said->text);
+}
+
+static void
+test_result(void)
+{
+    check_result(HEX_RESULT, &(KdResult){.id = 7, .value = 1500});
+    check_result(
+        HEX_RESULT_ERROR,
+        &(KdResult){.id = 8, .code = KD_ERROR_NOT_SUPPORTED + 1, .text = (char *)"no lines"});
+}
+
+static void
+test_event(void)
+{
+    g_auto(Vector) vector = {0};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdEvent) event = NULL;
+
+    assert_built(HEX_EVENT, KD_FRAME_EVENT, 0,
+                 kd_event_build(&(KdEvent){
+                     .seq = 1, .kind = KD_EVENT_NOTE, .at = 9, .text = (char *)"caf\xc3\xa9"}));
+    vector_init(&vector, HEX_EVENT);
+    event = kd_event_parse(vector.payload, vector.len, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(event->seq, ==, 1);
+    g_assert_cmpuint(event->kind, ==, KD_EVENT_NOTE);
+    g_assert_cmpuint(event->at, ==, 9);
+    g_assert_cmpuint(event->value, ==, 0);
+    g_assert_cmpstr(event->text, ==, "caf\xc3\xa9");
+    vector.bytes[KD_HEADER_BYTES + 7] = 1; /* reserved */
+    g_assert_false(wire_parse_any(KD_FRAME_EVENT, vector.payload, vector.len));
+}
+
+static void
+test_fin(void)
+{
+    g_auto(Vector) vector = {0};
+    g_autoptr(GError) error = NULL;
+    uint64_t final_offset = 0;
+
+    assert_built(HEX_FIN, KD_FRAME_FIN, 0, kd_fin_build(UINT64_C(0x100000001)));
+    vector_init(&vector, HEX_FIN);
+    g_assert_true(kd_fin_parse(&final_offset, vector.payload, vector.len, &error));
+    g_assert_cmphex(final_offset, ==, UINT64_C(0x100000001));
+}
+
+static void
+test_close(void)
+{
+    g_auto(Vector) vector = {0};
+    g_auto(Vector) version = {0};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdClose) close = NULL;
+    g_autoptr(KdClose) heard = NULL;
+    g_autofree char *text = kd_close_build_version_text(1, 0, 2, 1);
+
+    assert_built(HEX_CLOSE, KD_FRAME_CLOSE, 0,
+                 kd_close_build(&(KdClose){
+                     .code = KD_CLOSE_BUSY, .retry_after_s = 30, .text = (char *)"in use"}));
+    assert_built(HEX_CLOSE_VERSION, KD_FRAME_CLOSE, 0,
+                 kd_close_build(&(KdClose){.code = KD_CLOSE_VERSION, .text = text}));
+    vector_init(&vector, HEX_CLOSE);
+    close = kd_close_parse(vector.payload, vector.len, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(close->code, ==, KD_CLOSE_BUSY);
+    g_assert_cmpuint(close->retry_after_s, ==, 30);
+    g_assert_cmpstr(close->text, ==, "in use");
+    vector_init(&version, HEX_CLOSE_VERSION);
+    heard = kd_close_parse(version.payload, version.len, &error);
+    g_assert_cmpstr(heard->text, ==, text);
+}
+
+/* Frames whose payload has no parser: the header is all there is to compare. */
+static void
+test_bare_frames(void)
+{
+    static const struct {
+        const char *hex;
+        KdFrameHeader header;
+    } bare[] = {
+        {HEX_LIST, {.type = KD_FRAME_LIST}},
+        {HEX_END_SERVER, {.type = KD_FRAME_END_SERVER}},
+        {HEX_ACK, {.type = KD_FRAME_ACK, .ack = 65536}},
+        {HEX_DATA, {.type = KD_FRAME_DATA, .flags = KD_FRAME_END, .length = 4, .ack = 72}},
+        {HEX_PING, {.type = KD_FRAME_PING, .length = 8}},
+        {HEX_PONG, {.type = KD_FRAME_PONG, .length = 8}},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(bare); i++) {
+        g_auto(Vector) vector = {0};
+        uint8_t out[KD_HEADER_BYTES];
+
+        vector_init(&vector, bare[i].hex);
+        kd_frame_header_store(out, &bare[i].header);
+        g_assert_cmpmem(out, sizeof out, vector.bytes, KD_HEADER_BYTES);
+    }
+}
+
+/* Where entries end; a payload that ends there is a shorter list, elsewhere it is a broken one. */
+static gboolean
+is_entry_end(const Vector *vector, size_t len)
+{
+    size_t at = 0;
+
+    while (at < len)
+        at += 4u + kd_u16_load(vector->payload + at + 2);
+    return at == len;
+}
+
+static gboolean
+is_prefix_valid(const Vector *vector, size_t len)
+{
+    switch (vector->header.type) {
+    case KD_FRAME_HELLO:
+    case KD_FRAME_AUTH:
+        return is_entry_end(vector, len);
+    case KD_FRAME_OPEN:
+        return is_entry_end(vector, len) && len > 0;
+    case KD_FRAME_RESULT:
+        return len >= 16;
+    case KD_FRAME_EVENT:
+        return len >= 20 && len != vector->len - 1; /* within the last character */
+    case KD_FRAME_CLOSE:
+        return len >= 8;
+    case KD_FRAME_OPENED:
+    case KD_FRAME_CONTROL:
+    case KD_FRAME_FIN:
+        return FALSE;
+    default:
+        return TRUE;
+    }
+}
+
+static void
+test_prefixes(void)
+{
+    static const char *const all[] = {
+#define ALL_OF(name, what, hex) hex,
+        KD_WIRE_VECTORS(ALL_OF)
+#undef ALL_OF
+    };
+
+    for (guint i = 2; i < G_N_ELEMENTS(all); i++) { /* behind the preambles */
+        g_auto(Vector) vector = {0};
+
+        vector_init(&vector, all[i]);
+        g_assert_true(wire_parse_any(vector.header.type, vector.payload, vector.len));
+        for (size_t len = 0; len < vector.len; len++) {
+            g_autofree uint8_t *exact = g_memdup2(vector.payload, MAX(len, 1));
+
+            g_assert_true(wire_parse_any(vector.header.type, exact, len) ==
+                          is_prefix_valid(&vector, len));
+        }
+    }
+}
+
+static void
+test_random(void)
+{
+    static const uint8_t types[] = {1, 2, 3, 4, 17, 24, 25, 26, 40};
+
+    for (guint i = 0; i < 30000; i++) {
+        size_t len = (size_t)g_test_rand_int_range(0, 80);
+        g_autofree uint8_t *exact = g_malloc(MAX(len, 1));
+
+        /* mostly small numbers, so that keys and lengths often fit */
+        for (size_t n = 0; n < len; n++)
+            exact[n] = (uint8_t)(g_test_rand_int_range(0, 4) == 0 ? g_test_rand_int_range(0, 256)
+                                                                  : g_test_rand_int_range(0, 6));
+        wire_parse_any(types[i % G_N_ELEMENTS(types)], exact, len);
+    }
+}
+
+static void
+append_entry(GByteArray *out, uint16_t key, const void *value, size_t len)
+{
+    uint8_t head[4];
+
+    kd_u16_store(head, key);
+    kd_u16_store(head + 2, (uint16_t)len);
+    g_byte_array_append(out, head, sizeof head);
+    g_byte_array_append(out, value, (guint)len);
+}
+
+static gboolean
+accepts_entry(uint8_t type, uint16_t key, const void *value, size_t len, guint n_times)
+{
+    g_autoptr(GByteArray) out = g_byte_array_new();
+
+    for (guint i = 0; i < n_times; i++)
+        append_entry(out, key, value, len);
+    return wire_parse_any(type, out->data, out->len);
+}
+
+static void
+test_unknown_entries(void)
+{
+    g_assert_true(accepts_entry(KD_FRAME_HELLO, 99, "\x1b", 1, 3));
+    g_assert_true(accepts_entry(KD_FRAME_HELLO, 0xffff, "", 0, 1));
+    g_assert_true(accepts_entry(KD_FRAME_HELLO, 0, "", 0, 1));
+    g_assert_true(accepts_entry(KD_FRAME_AUTH, 35, "abc", 3, 2)); /* 3 + 32 is not 3 */
+}
+
+static void
+test_duplicates(void)
+{
+    g_assert_true(accepts_entry(KD_FRAME_HELLO, 1, "\0\0\1\0", 4, 1));
+    g_assert_false(accepts_entry(KD_FRAME_HELLO, 1, "\0\0\1\0", 4, 2));
+    g_assert_false(accepts_entry(KD_FRAME_HELLO, 5, "kd", 2, 2));
+    g_assert_false(accepts_entry(KD_FRAME_AUTH, 1, "none", 4, 2));
+    g_assert_false(accepts_entry(KD_FRAME_AUTH, 2, "", 0, 2));
+    g_assert_false(accepts_entry(KD_FRAME_AUTH, 3, "\1", 1, 2));
+    g_assert_false(accepts_entry(KD_FRAME_OPEN, 1, "com:", 4, 2));
+    g_assert_true(accepts_entry(KD_FRAME_HELLO, 3, "list", 4, 16));
+    g_assert_false(accepts_entry(KD_FRAME_HELLO, 3, "list", 4, 17));
+    g_assert_false(accepts_entry(KD_FRAME_HELLO, 4, "none", 4, 17));
+}
+
+static void
+test_hello_bounds(void)
+{
+    static const struct {
+        uint16_t key;
+        uint32_t value;
+        gboolean is_accepted;
+    } bounds[] = {
+        {1, 4095, FALSE},     {1, 4096, TRUE},
+        {1, 64u << 20, TRUE}, {1, (64u << 20) + 1, FALSE},
+        {1, 0, FALSE},        {1, UINT32_MAX, FALSE},
+        {2, 1023, FALSE},     {2, 1024, TRUE},
+        {2, 1u << 20, TRUE},  {2, (1u << 20) + 1, FALSE},
+        {2, 0, FALSE},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(bounds); i++) {
+        uint8_t value[4];
+
+        kd_u32_store(value, bounds[i].value);
+        g_assert_true(accepts_entry(KD_FRAME_HELLO, bounds[i].key, value, 4, 1) ==
+                      bounds[i].is_accepted);
+    }
+    g_assert_false(accepts_entry(KD_FRAME_HELLO, 1, "\0\0\1\0\0", 5, 1));
+    g_assert_false(accepts_entry(KD_FRAME_HELLO, 1, "\0\20\0", 3, 1));
+}
+
+static void
+test_hello_defaults(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdHello) hello = kd_hello_parse((const uint8_t *)"", 0, &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpuint(hello->window, ==, KD_WINDOW_BYTES);
+    g_assert_cmpuint(hello->max_data_bytes, ==, KD_MAX_DATA_BYTES);
+    g_assert_nonnull(hello->features);
+    g_assert_nonnull(hello->mechanisms);
+}
+
+static void
+test_booleans(void)
+{
+    g_assert_true(accepts_entry(KD_FRAME_AUTH, 3, "\0", 1, 1));
+    g_assert_true(accepts_entry(KD_FRAME_AUTH, 3, "\1", 1, 1));
+    g_assert_false(accepts_entry(KD_FRAME_AUTH, 3, "\2", 1, 1));
+    g_assert_false(accepts_entry(KD_FRAME_AUTH, 3, "", 0, 1));
+}
+
+static void
+test_text_caps(void)
+{
+    g_autofree char *text = g_strnfill(1100, 'x');
+
+    g_assert_true(accepts_entry(KD_FRAME_HELLO, 5, text, 64, 1));
+    g_assert_false(accepts_entry(KD_FRAME_HELLO, 5, text, 65, 1));
+    g_assert_false(accepts_entry(KD_FRAME_HELLO, 5, "", 0, 1));
+    g_assert_false(accepts_entry(KD_FRAME_HELLO, 3, "a\0b", 3, 1));
+    g_assert_false(accepts_entry(KD_FRAME_HELLO, 4, "\x1b[m", 3, 1));
+    g_assert_true(accepts_entry(KD_FRAME_OPEN, 1, text, 1024, 1));
+    g_assert_false(accepts_entry(KD_FRAME_OPEN, 1, text, 1025, 1));
+    g_assert_false(accepts_entry(KD_FRAME_OPEN, 1, "com:\n", 5, 1));
+    g_assert_true(accepts_entry(KD_FRAME_AUTH, 2, text, 896, 1));
+    g_assert_false(accepts_entry(KD_FRAME_AUTH, 2, text, 897, 1));
+}
+
+static void
+test_result_text(void)
+{
+    g_autofree char *text = g_strnfill(1100, 'x');
+    g_autoptr(GBytes) built = kd_result_build(&(KdResult){.text = text});
+    g_autoptr(GBytes) mended = kd_result_build(&(KdResult){.text = (char *)"a\x1b"
+                                                                           "b\xff"});
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdResult) heard = NULL;
+    size_t len = 0;
+    const uint8_t *payload = g_bytes_get_data(built, &len);
+    g_autofree uint8_t *bad = g_malloc0(17);
+
+    g_assert_cmpuint(len, ==, 16 + KD_MAX_STATUS_BYTES);
+    g_assert_true(wire_parse_any(KD_FRAME_RESULT, payload, len));
+    payload = g_bytes_get_data(mended, &len);
+    heard = kd_result_parse(payload, len, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(heard->text, ==, "a?b?");
+    g_assert_false(wire_parse_any(KD_FRAME_RESULT, bad, 17)); /* a NUL */
+    bad[16] = 'x';
+    g_assert_true(wire_parse_any(KD_FRAME_RESULT, bad, 17));
+}
+
+static void
+test_close_text(void)
+{
+    static const uint8_t payload[] = {2, 0, 0, 0, 0, 0, 0, 0, 'n', 'o', 0x1b, 0, 0xff, '!'};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdClose) close = kd_close_parse(payload, sizeof payload, &error);
+    g_autoptr(KdClose) bare = kd_close_parse(payload, 8, &error);
+    g_autoptr(KdClose) cut = NULL;
+    g_autofree uint8_t *longest = g_malloc(KD_MAX_CONTROL_BYTES);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(close->text, ==,
+                    "no??"
+                    "?!");
+    g_assert_cmpstr(bare->text, ==, "");
+    memset(longest, 'x', KD_MAX_CONTROL_BYTES);
+    cut = kd_close_parse(longest, KD_MAX_CONTROL_BYTES, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(strlen(cut->text), ==, KD_MAX_SENTENCE_BYTES);
+}
+
+/* Cut or mended, the string would name another link. */
+static void
+test_open_is_not_altered(void)
+{
+    g_autofree char *text = g_strnfill(5000, 'x');
+    g_autoptr(GBytes) longer = kd_open_build(&(KdOpen){.trans = text});
+    g_autoptr(GBytes) control = kd_open_build(&(KdOpen){.trans = (char *)"com:\x1b"});
+    size_t len = 0;
+    const uint8_t *payload = g_bytes_get_data(longer, &len);
+
+    g_assert_cmpuint(len, <=, KD_MAX_CONTROL_BYTES);
+    g_assert_false(wire_parse_any(KD_FRAME_OPEN, payload, len));
+    payload = g_bytes_get_data(control, &len);
+    g_assert_false(wire_parse_any(KD_FRAME_OPEN, payload, len));
+}
+
+static void
+test_missing(void)
+{
+    g_assert_false(wire_parse_any(KD_FRAME_OPEN, (const uint8_t *)"", 0));
+    g_assert_false(accepts_entry(KD_FRAME_OPEN, 2, "me", 2, 1));
+    g_assert_false(accepts_entry(KD_FRAME_OPENED, 2, "com", 3, 1));
+}
+
+static void
+test_exit_status(void)
+{
+    g_assert_cmpint(kd_close_get_exit_status(KD_CLOSE_NORMAL), ==, 0);
+    g_assert_cmpint(kd_close_get_exit_status(KD_CLOSE_GOING_AWAY), ==, 33);
+    g_assert_cmpint(kd_close_get_exit_status(KD_CLOSE_VERSION), ==, 45);
+    g_assert_cmpint(kd_close_get_exit_status(31), ==, 63);
+    g_assert_cmpint(kd_close_get_exit_status(UINT32_MAX), ==, 63);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/wire/hello/equals-its-vectors", test_hello);
+    g_test_add_func("/wire/auth/equals-its-vectors", test_auth);
+    g_test_add_func("/wire/open/equals-its-vector", test_open);
+    g_test_add_func("/wire/opened/equals-its-vector", test_opened);
+    g_test_add_func("/wire/control/equals-its-vectors", test_control);
+    g_test_add_func("/wire/control/refuses-what-has-no-meaning", test_control_refused);
+    g_test_add_func("/wire/result/equals-its-vectors", test_result);
+    g_test_add_func("/wire/event/equals-its-vector", test_event);
+    g_test_add_func("/wire/fin/equals-its-vector", test_fin);
+    g_test_add_func("/wire/close/equals-its-vectors", test_close);
+    g_test_add_func("/wire/message/bare-frames-equal-their-vectors", test_bare_frames);
+    g_test_add_func("/wire/message/every-prefix-is-judged", test_prefixes);
+    g_test_add_func("/wire/message/random-bytes-give-a-value-or-an-error", test_random);
+    g_test_add_func("/wire/message/skips-unknown-entries", test_unknown_entries);
+    g_test_add_func("/wire/message/refuses-an-entry-that-stands-twice", test_duplicates);
+    g_test_add_func("/wire/message/refuses-other-booleans", test_booleans);
+    g_test_add_func("/wire/message/refuses-long-or-unprintable-texts", test_text_caps);
+    g_test_add_func("/wire/message/needs-its-entries", test_missing);
+    g_test_add_func("/wire/hello/keeps-to-its-bounds", test_hello_bounds);
+    g_test_add_func("/wire/hello/has-defaults", test_hello_defaults);
+    g_test_add_func("/wire/result/text-is-made-fit-when-built", test_result_text);
+    g_test_add_func("/wire/close/text-is-always-readable", test_close_text);
+    g_test_add_func("/wire/open/string-is-never-altered", test_open_is_not_altered);
+    g_test_add_func("/wire/close/exit-status-follows-from-the-code", test_exit_status);
+    return g_test_run();
+}
