@@ -125,4 +125,4 @@ static const KdTransport tcp_transport = {
 static const KdTransport *const tcp_transports[] = {&tcp_transport, NULL};
 
 KD_PLUGIN_DEFINE(.name = "tcp", .version = "0.1.0", .license = "LGPL-2.1-or-later",
-                 .origin = "https://github.com/", .transports = tcp_transports);
+                 .transports = tcp_transports);

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the keys of a com string ask for, and what two such strings would collide on. */
+#include "serial-plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define COM_MAX 256u
+
+static gboolean
+is_pipe_of_windows(const char *port)
+{
+    return g_str_has_prefix(port, "\\\\");
+}
+
+static gboolean
+is_number(const char *text)
+{
+    return text[0] != '\0' && strspn(text, "0123456789") == strlen(text);
+}
+
+/* `com2`, `\\.\com2`, `ttyUSB0` or a path. Returns: (nullable): the path */
+static char *
+parse_line(const char *port, GError **error)
+{
+    const char *name = g_str_has_prefix(port, "\\\\.\\") ? port + 4 : port;
+    if (g_path_is_absolute(name))
+        return g_strdup(name);
+    if (is_number(name)) {
+        g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID, "com: port=%s: write port=com%s", port,
+                    name);
+        return NULL;
+    }
+    if (g_ascii_strncasecmp(name, "com", 3) == 0 && is_number(name + 3)) {
+        guint64 number = 0;
+        if (!g_ascii_string_to_unsigned(name + 3, 10, 1, COM_MAX, &number, NULL)) {
+            g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
+                        "com: port=%s: com1 to com%u are known", port, COM_MAX);
+            return NULL;
+        }
+        return g_strdup_printf("/dev/ttyS%u", (unsigned)number - 1);
+    }
+    if (g_str_has_prefix(name, "tty") && strchr(name, '/') == NULL)
+        return g_build_filename("/dev", name, NULL);
+    g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
+                "com: port=%s: neither com1 and so on nor the path of a line", port);
+    return NULL;
+}
+
+static char *
+parse_pipe(const char *port, GError **error)
+{
+    if (g_path_is_absolute(port))
+        return g_strdup(port);
+    if (is_pipe_of_windows(port))
+        g_set_error(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED,
+                    "com: port=%s: this machine has no such pipes: write the path of the virtual "
+                    "machine's socket",
+                    port);
+    else
+        g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
+                    "com: port=%s: with pipe the path of the virtual machine's socket", port);
+    return NULL;
+}
+
+static char *
+parse_host(const char *port, GError **error)
+{
+    if (port[0] != '\0' && strpbrk(port, "/\\") == NULL)
+        return g_strdup(port);
+    g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
+                "com: port=%s: with ipport the name or the address of a host", port);
+    return NULL;
+}
+
+static gboolean
+get_flag(GVariant *params, const char *key)
+{
+    gboolean is_set = FALSE;
+    return g_variant_lookup(params, key, "b", &is_set) && is_set;
+}
+
+/**
+ * serial_plan_new:
+ * @params: as parsed by the table
+ *
+ * Reads the keys and says what a table can't: which of them do not go together.
+ *
+ * Returns: (transfer full) (nullable)
+ */
+SerialPlan *
+serial_plan_new(GVariant *params, GError **error)
+{
+    g_autoptr(SerialPlan) plan = g_new0(SerialPlan, 1);
+    guint64 ip_port = 0;
+    guint64 baud = 0;
+    const char *port = NULL;
+    if (!g_variant_lookup(params, "port", "&s", &port)) {
+        g_set_error_literal(error, KD_ERROR, KD_ERROR_PARAM_MISSING, "com: port= is missing");
+        return NULL;
+    }
+    if (get_flag(params, "modem")) {
+        g_set_error_literal(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED,
+                            "com: modem is not available in this version");
+        return NULL;
+    }
+    plan->is_waited_for = get_flag(params, "reconnect");
+    plan->is_drained = get_flag(params, "drain");
+    if (g_variant_lookup(params, "ipport", "t", &ip_port)) {
+        plan->kind = SERIAL_IP;
+        plan->ip_port = (uint16_t)ip_port;
+        plan->name = parse_host(port, error);
+    } else if (get_flag(params, "pipe")) {
+        plan->kind = SERIAL_PIPE;
+        plan->name = parse_pipe(port, error);
+    } else {
+        plan->kind = SERIAL_LINE;
+        plan->baud = g_variant_lookup(params, "baud", "t", &baud) ? (uint32_t)baud : 115200;
+        plan->name = parse_line(port, error);
+    }
+    return plan->name != NULL ? g_steal_pointer(&plan) : NULL;
+}
+
+/**
+ * serial_plan_free:
+ * @plan: (transfer full) (nullable)
+ *
+ * Frees a plan.
+ */
+void
+serial_plan_free(SerialPlan *plan)
+{
+    if (plan == NULL)
+        return;
+    g_free(plan->name);
+    g_free(plan);
+}
+
+/* The path without links and dots, even of a socket that is not there yet: then its folder's. */
+static char *
+build_missing_path(const char *name)
+{
+    g_autofree char *path = g_canonicalize_filename(name, "/");
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_autofree char *base = g_path_get_basename(path);
+    char *real = realpath(folder, NULL);
+    if (real == NULL)
+        return g_steal_pointer(&path);
+    char *built = g_build_filename(real, base, NULL);
+    free(real);
+    return built;
+}
+
+static char *
+build_path_of_fd(int fd)
+{
+    g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", fd);
+    return g_file_read_link(link, NULL);
+}
+
+/**
+ * serial_plan_build_lock_name:
+ *
+ * Names what two openings would collide on: `dev:4:64` for a terminal, whatever path led to it,
+ * `unix:/run/vm.sock`, or `tcp:host:port`. A file that is missing or may not be opened goes by its
+ * path.
+ *
+ * Returns: (transfer full)
+ */
+char *
+serial_plan_build_lock_name(const SerialPlan *plan, const KdHost *host)
+{
+    if (plan->kind == SERIAL_IP) {
+        g_autofree char *lower = g_ascii_strdown(plan->name, -1);
+        size_t len = strlen(lower);
+        if (len > 2 && lower[0] == '[' && lower[len - 1] == ']')
+            return g_strdup_printf("tcp:%.*s:%u", (int)(len - 2), lower + 1, plan->ip_port);
+        return g_strdup_printf("tcp:%s:%u", lower, plan->ip_port);
+    }
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = NULL;
+    struct stat info = {0};
+    int fd = host->open_path(host, plan->name, &error);
+    if (fd >= 0) {
+        if (fstat(fd, &info) == 0 && S_ISCHR(info.st_mode)) {
+            close(fd);
+            return g_strdup_printf("dev:%u:%u", major(info.st_rdev), minor(info.st_rdev));
+        }
+        path = build_path_of_fd(fd);
+        close(fd);
+    } else if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
+        path = build_missing_path(plan->name);
+    }
+    /* Where the host's rules forbid it, the file system is not looked at. */
+    if (path == NULL)
+        path = g_canonicalize_filename(plan->name, "/");
+    return g_strdup_printf("%s:%s", plan->kind == SERIAL_PIPE ? "unix" : "path", path);
+}
