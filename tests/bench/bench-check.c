@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The figures that kdsrv has to show, and whether it does. */
+#include "bench-check.h"
+
+typedef enum { BELOW, AT_MOST, AT_LEAST } Relation;
+
+#define NOBODY BENCH_N_PEERS
+
+/* @base: whose ratio the figure is; NOBODY: it is the median itself */
+typedef struct {
+    const char *text;
+    BenchMode mode;
+    BenchPeer peer;
+    BenchPeer base;
+    const char *metric;
+    Relation relation;
+    double bound;
+} Figure;
+
+/* A fraction of a call is what the server does once a second beside. */
+static const Figure figures[] = {
+    {"one byte, p50 to socat's", BENCH_MODE_RR1, BENCH_PEER_KDSRV, BENCH_PEER_SOCAT, "p50_us",
+     BELOW, 1},
+    {"one byte, p50 to the minimal relay's", BENCH_MODE_RR1, BENCH_PEER_KDSRV, BENCH_PEER_EPOLL,
+     "p50_us", AT_MOST, 1.25},
+    {"KD-like, p50 to socat's", BENCH_MODE_RRKD, BENCH_PEER_KDSRV, BENCH_PEER_SOCAT, "p50_us",
+     BELOW, 1},
+    {"KD-like, p50 to the minimal relay's", BENCH_MODE_RRKD, BENCH_PEER_KDSRV, BENCH_PEER_EPOLL,
+     "p50_us", AT_MOST, 1.25},
+    {"one byte through kd, p50 to two socats'", BENCH_MODE_THROUGH_RR1, BENCH_PEER_KD_KDSRV,
+     BENCH_PEER_TWO_SOCATS, "p50_us", BELOW, 1},
+    {"KD-like through kd, p50 to two socats'", BENCH_MODE_THROUGH_RRKD, BENCH_PEER_KD_KDSRV,
+     BENCH_PEER_TWO_SOCATS, "p50_us", BELOW, 1},
+    {"bulk up, MB/s to socat's with 64 KiB", BENCH_MODE_BULK_UP, BENCH_PEER_KDSRV,
+     BENCH_PEER_SOCAT_64K, "mb_per_s", AT_LEAST, 1},
+    {"bulk down, MB/s to socat's with 64 KiB", BENCH_MODE_BULK_DOWN, BENCH_PEER_KDSRV,
+     BENCH_PEER_SOCAT_64K, "mb_per_s", AT_LEAST, 1},
+    {"bulk both ways, MB/s to socat's with 64 KiB", BENCH_MODE_BULK_BOTH, BENCH_PEER_KDSRV,
+     BENCH_PEER_SOCAT_64K, "mb_per_s", AT_LEAST, 1},
+    {"system calls for one byte", BENCH_MODE_SYSCALLS_RR1, BENCH_PEER_KDSRV, NOBODY, "calls",
+     AT_MOST, 6.05},
+    {"system calls for a KD-like exchange", BENCH_MODE_SYSCALLS_RRKD, BENCH_PEER_KDSRV, NOBODY,
+     "calls", AT_MOST, 9.05},
+    {"allocations in the steady state", BENCH_MODE_ALLOCATIONS, BENCH_PEER_KDSRV, NOBODY,
+     "allocations", AT_MOST, 0},
+    {"KD-like p99 beside four saturating sessions, us", BENCH_MODE_FAIR, BENCH_PEER_KDSRV, NOBODY,
+     "p99_us", BELOW, 5000},
+    {"timer's lateness p99 beside them, us", BENCH_MODE_FAIR, BENCH_PEER_KDSRV, NOBODY,
+     "timer_p99_us", BELOW, 5000},
+    {"busy p99 beside the quiet ones, to the minimal relay's", BENCH_MODE_SESSIONS,
+     BENCH_PEER_KDSRV, BENCH_PEER_EPOLL, "busy_p99_us", AT_MOST, 1.25},
+};
+
+/**
+ * bench_check_wants:
+ *
+ * Returns: whether a figure needs @peer in @mode.
+ */
+gboolean
+bench_check_wants(BenchMode mode, BenchPeer peer)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(figures); i++) {
+        if (figures[i].mode == mode && (figures[i].peer == peer || figures[i].base == peer)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static gboolean
+is_kept(const Figure *figure, double value)
+{
+    switch (figure->relation) {
+    case BELOW:
+        return value < figure->bound;
+    case AT_MOST:
+        return value <= figure->bound;
+    default:
+        return value >= figure->bound;
+    }
+}
+
+/* Why there is no value, if it is no fault of kdsrv's */
+static const char *
+get_excuse(const BenchReport *report, const Figure *figure)
+{
+    const char *reason = NULL;
+
+    if (figure->base != NOBODY) {
+        reason = bench_report_get_reason(report, figure->mode, figure->base);
+    }
+    return reason != NULL ? reason : bench_report_get_reason(report, figure->mode, figure->peer);
+}
+
+/* An empty cell is a missed figure, unless somebody said why it had to be empty. */
+static gboolean
+print_figure(const BenchReport *report, const Figure *figure, FILE *out)
+{
+    static const char *const relations[] = {"<", "<=", ">="};
+    double value = 0;
+    gboolean has_value =
+        figure->base == NOBODY
+            ? bench_report_get_median(report, figure->mode, figure->peer, figure->metric, &value)
+            : bench_report_get_ratio(report, figure->mode, figure->peer, figure->base,
+                                     figure->metric, &value);
+    const char *excuse = has_value ? NULL : get_excuse(report, figure);
+    gboolean is_good = has_value ? is_kept(figure, value) : excuse != NULL;
+
+    fprintf(out, "%-55s ", figure->text);
+    if (has_value) {
+        fprintf(out, "%10.3f %2s %-8g %s\n", value, relations[figure->relation], figure->bound,
+                is_good ? "ok" : "MISSED");
+    } else {
+        fprintf(out, "%10s %2s %-8g %s%s\n", "-", relations[figure->relation], figure->bound,
+                excuse != NULL ? "skipped: " : "MISSED: no such figure was measured",
+                excuse != NULL ? excuse : "");
+    }
+    return is_good;
+}
+
+/**
+ * bench_check_print:
+ *
+ * Prints each figure with its bound and the verdict.
+ *
+ * Returns: whether none was missed.
+ */
+gboolean
+bench_check_print(const BenchReport *report, FILE *out)
+{
+    gboolean are_all_good = TRUE;
+
+    for (guint i = 0; i < G_N_ELEMENTS(figures); i++) {
+        if (!print_figure(report, &figures[i], out)) {
+            are_all_good = FALSE;
+        }
+    }
+    return are_all_good;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is measured: the modes, who takes part in each, and the run of one. */
+#include "bench-mode.h"
+
+#define BIT(peer) (1u << (peer))
+#define ALONE                                                                 \
+    (BIT(BENCH_PEER_DIRECT) | BIT(BENCH_PEER_EPOLL) | BIT(BENCH_PEER_SOCAT) | \
+     BIT(BENCH_PEER_SOCAT_64K) | BIT(BENCH_PEER_KDSRV))
+#define THROUGH                                                                         \
+    (BIT(BENCH_PEER_DIRECT) | BIT(BENCH_PEER_TWO_EPOLLS) | BIT(BENCH_PEER_TWO_SOCATS) | \
+     BIT(BENCH_PEER_KD_KDSRV))
+#define NO_FORKS (BIT(BENCH_PEER_DIRECT) | BIT(BENCH_PEER_EPOLL) | BIT(BENCH_PEER_KDSRV))
+#define COUNTED  (BIT(BENCH_PEER_EPOLL) | BIT(BENCH_PEER_SOCAT) | BIT(BENCH_PEER_KDSRV))
+#define GAP_US   1000u
+
+typedef gboolean (*ModeFunc)(BenchStage *stage, const BenchSetting *setting,
+                             const BenchOrder *order, BenchResult *result, GError **error);
+
+/* ack 16 and reply 4072 are what a kernel answers when a debugger reads 4 KB of its memory */
+static const BenchOrder one_byte = {
+    .work = BENCH_WORK_EXCHANGE, .request_bytes = 1, .reply_bytes = 1};
+static const BenchOrder kd_like = {
+    .work = BENCH_WORK_EXCHANGE, .request_bytes = 72, .ack_bytes = 16, .reply_bytes = 4072};
+static const BenchOrder kd_like_apart = {.work = BENCH_WORK_EXCHANGE,
+                                         .request_bytes = 72,
+                                         .ack_bytes = 16,
+                                         .reply_bytes = 4072,
+                                         .gap_us = GAP_US};
+static const BenchOrder sink = {.work = BENCH_WORK_SINK};
+static const BenchOrder source = {.work = BENCH_WORK_SOURCE};
+static const BenchOrder both = {.work = BENCH_WORK_BOTH};
+
+/* @metric: the one that ratios are taken of */
+static const struct {
+    const char *name;
+    const char *metric;
+    const BenchOrder *order;
+    ModeFunc run;
+    guint peers;
+} modes[BENCH_N_MODES] = {
+    [BENCH_MODE_RR1] = {"rr1", "p50_us", &one_byte, bench_exchange_run, ALONE},
+    [BENCH_MODE_RRKD] = {"rrkd", "p50_us", &kd_like, bench_exchange_run, ALONE},
+    [BENCH_MODE_BULK_UP] = {"bulk-up", "mb_per_s", &sink, bench_bulk_run, ALONE},
+    [BENCH_MODE_BULK_DOWN] = {"bulk-down", "mb_per_s", &source, bench_bulk_run, ALONE},
+    [BENCH_MODE_BULK_BOTH] = {"bulk-both", "mb_per_s", &both, bench_bulk_run, ALONE},
+    [BENCH_MODE_THROUGH_RR1] = {"through-rr1", "p50_us", &one_byte, bench_exchange_run, THROUGH},
+    [BENCH_MODE_THROUGH_RRKD] = {"through-rrkd", "p50_us", &kd_like, bench_exchange_run, THROUGH},
+    [BENCH_MODE_SESSIONS] = {"sessions", "busy_p99_us", &kd_like, bench_sessions_run, NO_FORKS},
+    [BENCH_MODE_FAIR] = {"fair", "p99_us", &kd_like, bench_fair_run,
+                         COUNTED | BIT(BENCH_PEER_DIRECT)},
+    [BENCH_MODE_SYSCALLS_RR1] = {"syscalls-rr1", "calls", &one_byte, bench_syscalls_run, COUNTED},
+    [BENCH_MODE_SYSCALLS_RRKD] = {"syscalls-rrkd", "calls", &kd_like_apart, bench_syscalls_run,
+                                  COUNTED},
+    [BENCH_MODE_ALLOCATIONS] = {"allocations", "allocations", &kd_like, bench_allocations_run,
+                                BIT(BENCH_PEER_EPOLL) | BIT(BENCH_PEER_KDSRV)},
+};
+
+/**
+ * bench_mode_get_name:
+ *
+ * Returns: its name in tables and options.
+ */
+const char *
+bench_mode_get_name(BenchMode mode)
+{
+    return modes[mode].name;
+}
+
+/**
+ * bench_mode_get_metric:
+ *
+ * Returns: the name of the metric that ratios are taken of.
+ */
+const char *
+bench_mode_get_metric(BenchMode mode)
+{
+    return modes[mode].metric;
+}
+
+/**
+ * bench_mode_has_peer:
+ *
+ * Returns: whether the mode says anything about @peer.
+ */
+gboolean
+bench_mode_has_peer(BenchMode mode, BenchPeer peer)
+{
+    return (modes[mode].peers & BIT(peer)) != 0;
+}
+
+static BenchStagePlan
+plan_stage(BenchMode mode, const BenchSetting *setting)
+{
+    BenchStagePlan plan = {.n_links = 1, .place = setting->place};
+
+    switch (mode) {
+    case BENCH_MODE_SESSIONS:
+        plan.n_links = setting->n_sessions + 1;
+        break;
+    case BENCH_MODE_FAIR:
+        /* on one processor it would be the scheduler's fairness that is measured */
+        plan.n_links = BENCH_FAIR_LOADS + 1;
+        plan.place = setting->place == BENCH_PLACE_FREE ? BENCH_PLACE_FREE : BENCH_PLACE_TWO;
+        plan.is_threaded = TRUE;
+        break;
+    case BENCH_MODE_SYSCALLS_RR1:
+    case BENCH_MODE_SYSCALLS_RRKD:
+        plan.place = BENCH_PLACE_FREE;
+        break;
+    default:
+        break;
+    }
+    return plan;
+}
+
+static gboolean
+run(BenchMode mode, BenchPeer peer, const BenchSetting *setting, BenchResult *result,
+    GError **error)
+{
+    BenchStagePlan plan = plan_stage(mode, setting);
+    g_autoptr(BenchCount) count = NULL;
+    g_autoptr(BenchStage) stage = NULL;
+    guint n_wrong;
+
+    if (mode == BENCH_MODE_ALLOCATIONS) {
+        count = bench_count_new(setting->tools, error);
+        if (count == NULL) {
+            return FALSE;
+        }
+        plan.count = count;
+    }
+    stage = bench_stage_new(peer, setting, &plan, error);
+    if (stage == NULL || !modes[mode].run(stage, setting, modes[mode].order, result, error)) {
+        return FALSE;
+    }
+    n_wrong = bench_target_get_wrong(bench_stage_get_target(stage));
+    if (n_wrong > 0) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                    "the target received wrong bytes, %u times", n_wrong);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/**
+ * bench_mode_run:
+ * @result: zeroed; its failure is set where the run failed
+ *
+ * Sets everything up, measures once and takes everything down.
+ */
+void
+bench_mode_run(BenchMode mode, BenchPeer peer, const BenchSetting *setting, BenchResult *result)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!run(mode, peer, setting, result, &error)) {
+        bench_result_clear(result);
+        result->failure = g_strdup(error->message);
+    }
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is measured: the modes, who takes part in each, and the run of one. */
+#pragma once
+
+#include "bench-result.h"
+#include "bench-stage.h"
+
+typedef enum {
+    BENCH_MODE_RR1 = 0,
+    BENCH_MODE_RRKD = 1,
+    BENCH_MODE_BULK_UP = 2,
+    BENCH_MODE_BULK_DOWN = 3,
+    BENCH_MODE_BULK_BOTH = 4,
+    BENCH_MODE_THROUGH_RR1 = 5,
+    BENCH_MODE_THROUGH_RRKD = 6,
+    BENCH_MODE_SESSIONS = 7,
+    BENCH_MODE_FAIR = 8,
+    BENCH_MODE_SYSCALLS_RR1 = 9,
+    BENCH_MODE_SYSCALLS_RRKD = 10,
+    BENCH_MODE_ALLOCATIONS = 11,
+    BENCH_N_MODES = 12,
+} BenchMode;
+
+const char *bench_mode_get_name(BenchMode mode);
+const char *bench_mode_get_metric(BenchMode mode);
+gboolean bench_mode_has_peer(BenchMode mode, BenchPeer peer);
+void bench_mode_run(BenchMode mode, BenchPeer peer, const BenchSetting *setting,
+                    BenchResult *result);
+
+/* The modes themselves, by file; each fills @result or sets @error. */
+gboolean bench_exchange_run(BenchStage *stage, const BenchSetting *setting, const BenchOrder *order,
+                            BenchResult *result, GError **error);
+gboolean bench_bulk_run(BenchStage *stage, const BenchSetting *setting, const BenchOrder *order,
+                        BenchResult *result, GError **error);
+gboolean bench_bulk_step(BenchTalk *talk, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean bench_bulk_finish(BenchTalk *talk, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean bench_sessions_run(BenchStage *stage, const BenchSetting *setting, const BenchOrder *order,
+                            BenchResult *result, GError **error);
+gboolean bench_fair_run(BenchStage *stage, const BenchSetting *setting, const BenchOrder *order,
+                        BenchResult *result, GError **error);
+gboolean bench_syscalls_run(BenchStage *stage, const BenchSetting *setting, const BenchOrder *order,
+                            BenchResult *result, GError **error);
+gboolean bench_allocations_run(BenchStage *stage, const BenchSetting *setting,
+                               const BenchOrder *order, BenchResult *result, GError **error);
+
+/* Sessions of bench_fair_run(): the saturating ones, then the measured one. */
+#define BENCH_FAIR_LOADS 4u

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Collects the results of all runs and says what they mean. */
+#pragma once
+
+#include "bench-mode.h"
+
+#include <stdio.h>
+
+typedef struct BenchReport BenchReport;
+
+BenchReport *bench_report_new(guint n_repetitions);
+void bench_report_free(BenchReport *report);
+BenchResult *bench_report_get(BenchReport *report, BenchMode mode, BenchPeer peer,
+                              guint repetition);
+gboolean bench_report_has_run(const BenchReport *report, BenchMode mode, BenchPeer peer);
+void bench_report_leave_out(BenchReport *report, BenchMode mode, BenchPeer peer,
+                            const char *reason);
+const char *bench_report_get_reason(const BenchReport *report, BenchMode mode, BenchPeer peer);
+gboolean bench_report_get_median(const BenchReport *report, BenchMode mode, BenchPeer peer,
+                                 const char *metric, double *median);
+gboolean bench_report_get_ratio(const BenchReport *report, BenchMode mode, BenchPeer peer,
+                                BenchPeer base, const char *metric, double *ratio);
+guint bench_report_get_failures(const BenchReport *report);
+void bench_report_print_table(const BenchReport *report, FILE *out);
+void bench_report_print_json(const BenchReport *report, const BenchSetting *setting,
+                             const char *congestion, FILE *out);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BenchReport, bench_report_free)

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* All that stands between a client and the target in one run, set up and taken down. */
+#include "bench-stage.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct BenchStage {
+    BenchPeer peer;
+    const BenchSetting *setting;
+    const BenchStagePlan *plan;
+    char *folder;
+    BenchTarget *target;
+    GPtrArray *relays; /* from the client's side to the target's */
+    BenchAddress entry;
+};
+
+static const char *const peer_names[BENCH_N_PEERS] = {
+    "direct", "relay-epoll", "socat", "socat-64k", "kdsrv", "two-epolls", "two-socats", "kd+kdsrv",
+};
+
+/**
+ * bench_peer_get_name:
+ *
+ * Returns: its name in tables and options.
+ */
+const char *
+bench_peer_get_name(BenchPeer peer)
+{
+    return peer_names[peer];
+}
+
+/**
+ * bench_peer_is_present:
+ * @reason: (out): why not
+ *
+ * Returns: whether all the programs of @peer are there.
+ */
+gboolean
+bench_peer_is_present(BenchPeer peer, const BenchSetting *setting, char **reason)
+{
+    gboolean wants_socat =
+        peer == BENCH_PEER_SOCAT || peer == BENCH_PEER_SOCAT_64K || peer == BENCH_PEER_TWO_SOCATS;
+    gboolean wants_kdsrv = peer == BENCH_PEER_KDSRV || peer == BENCH_PEER_KD_KDSRV;
+    g_autofree char *socat = g_find_program_in_path("socat");
+    g_autofree char *kdsrv = g_build_filename(setting->bin, "kdsrv", NULL);
+    g_autofree char *kd = g_build_filename(setting->bin, "kd", NULL);
+
+    *reason = NULL;
+    if (wants_socat && socat == NULL) {
+        *reason = g_strdup("socat is not installed");
+    } else if (wants_kdsrv && !g_file_test(kdsrv, G_FILE_TEST_IS_EXECUTABLE)) {
+        *reason = g_strdup_printf("%s is not built", kdsrv);
+    } else if (peer == BENCH_PEER_KD_KDSRV && !g_file_test(kd, G_FILE_TEST_IS_EXECUTABLE)) {
+        *reason = g_strdup_printf("%s is not built", kd);
+    }
+    return *reason == NULL;
+}
+
+/* ---- starting relays ------------------------------------------------------------------------ */
+
+static BenchChild *
+start(BenchStage *stage, const char *const *argv, GError **error)
+{
+    BenchChild *child = bench_child_start(
+        argv, stage->folder, stage->plan->place,
+        stage->plan->count != NULL ? bench_count_get_environment(stage->plan->count) : NULL, error);
+
+    if (child != NULL) {
+        g_ptr_array_add(stage->relays, child);
+    }
+    return child;
+}
+
+/* What a relay listens on, when it does: @path, or else a port that is put into @entry. */
+static gboolean
+await_entry(BenchStage *stage, BenchChild *child, const char *path, GError **error)
+{
+    memset(&stage->entry, 0, sizeof stage->entry);
+    if (path != NULL) {
+        g_strlcpy(stage->entry.path, path, sizeof stage->entry.path);
+        return bench_child_wait_socket(child, path, error);
+    }
+    stage->entry.port = bench_child_wait_port(child, error);
+    return stage->entry.port != 0;
+}
+
+/* In front of what is there already: listens on @path, or on a TCP port where that is NULL. */
+static gboolean
+add_epoll(BenchStage *stage, const char *path, GError **error)
+{
+    g_autofree char *program = g_build_filename(stage->setting->tools, "bench-relay-epoll", NULL);
+    g_autofree char *front = path != NULL ? g_strdup_printf("unix:%s", path) : g_strdup("tcp");
+    g_autofree char *back = stage->entry.path[0] != '\0'
+                                ? g_strdup_printf("unix:%s", stage->entry.path)
+                                : g_strdup_printf("tcp:%u", stage->entry.port);
+    g_autofree char *flip = g_strdup_printf("%u", stage->setting->flip_at);
+    const char *argv[] = {program, front, back, flip, NULL};
+    BenchChild *child = start(stage, argv, error);
+
+    return child != NULL && await_entry(stage, child, path, error);
+}
+
+static gboolean
+add_socat(BenchStage *stage, const char *path, const char *buffer, GError **error)
+{
+    g_autofree char *front =
+        path != NULL ? g_strdup_printf("UNIX-LISTEN:%s,fork,backlog=1024", path)
+                     : g_strdup("TCP-LISTEN:0,bind=127.0.0.1,nodelay,fork,backlog=1024");
+    g_autofree char *back = stage->entry.path[0] != '\0'
+                                ? g_strdup_printf("UNIX-CONNECT:%s", stage->entry.path)
+                                : g_strdup_printf("TCP:127.0.0.1:%u,nodelay", stage->entry.port);
+    const char *argv[] = {"socat", "-b", buffer, front, back, NULL};
+    BenchChild *child = start(stage, argv, error);
+
+    return child != NULL && await_entry(stage, child, path, error);
+}
+
+/* A port that was free a moment ago; kdsrv takes the next free one of the range anyway. */
+static uint16_t
+find_free_port(void)
+{
+    g_autoptr(GSocket) socket =
+        g_socket_new(G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL);
+    g_autoptr(GInetAddress) loopback = g_inet_address_new_loopback(G_SOCKET_FAMILY_IPV4);
+    g_autoptr(GSocketAddress) any = g_inet_socket_address_new(loopback, 0);
+    g_autoptr(GSocketAddress) bound = NULL;
+
+    if (socket == NULL || !g_socket_bind(socket, any, TRUE, NULL)) {
+        return 0;
+    }
+    bound = g_socket_get_local_address(socket, NULL);
+    return bound != NULL ? g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(bound)) : 0;
+}
+
+static void
+add_plugin_folders(GPtrArray *argv, const BenchSetting *setting)
+{
+    for (guint i = 0; setting->plugins[i] != NULL; i++) {
+        g_ptr_array_add(argv, g_strdup("--plugin-dir"));
+        g_ptr_array_add(argv, g_strdup(setting->plugins[i]));
+    }
+}
+
+/* `kdsrv: ready: tcp:Port=51002:51010 ...` */
+static gboolean
+parse_ready_port(const char *line, uint16_t *port)
+{
+    g_autofree char *folded = g_ascii_strdown(line, -1);
+    const char *at = strstr(folded, "port=");
+    guint64 value = at != NULL ? g_ascii_strtoull(at + 5, NULL, 10) : 0;
+
+    *port = (uint16_t)value;
+    return value > 0 && value <= UINT16_MAX;
+}
+
+static gboolean
+add_kdsrv(BenchStage *stage, GError **error)
+{
+    g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
+    uint16_t low = find_free_port();
+    uint16_t high = (uint16_t)MIN(low + 63, UINT16_MAX);
+    g_autofree char *line = NULL;
+    BenchChild *child;
+
+    g_ptr_array_add(argv, g_build_filename(stage->setting->bin, "kdsrv", NULL));
+    add_plugin_folders(argv, stage->setting);
+    g_ptr_array_add(argv, g_strdup("--allow-path"));
+    g_ptr_array_add(argv, g_strdup(stage->folder));
+    for (guint i = 0;
+         stage->setting->kdsrv_arguments != NULL && stage->setting->kdsrv_arguments[i] != NULL;
+         i++) {
+        g_ptr_array_add(argv, g_strdup(stage->setting->kdsrv_arguments[i]));
+    }
+    g_ptr_array_add(argv, g_strdup("-t"));
+    g_ptr_array_add(argv, g_strdup_printf("tcp:port=%u:%u,bind=127.0.0.1", low, high));
+    g_ptr_array_add(argv, NULL);
+    child = start(stage, (const char *const *)argv->pdata, error);
+    line = child != NULL ? bench_child_wait_line(child, "ready:", error) : NULL;
+    if (line == NULL) {
+        return FALSE;
+    }
+    memset(&stage->entry, 0, sizeof stage->entry);
+    if (!parse_ready_port(line, &stage->entry.port)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "no port in: %s", line);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+add_kd(BenchStage *stage, const char *path, GError **error)
+{
+    g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *link = bench_target_build_path(stage->folder, 0);
+    BenchChild *child;
+
+    g_ptr_array_add(argv, g_build_filename(stage->setting->bin, "kd", NULL));
+    g_ptr_array_add(argv, g_strdup("-k"));
+    g_ptr_array_add(argv, g_strdup_printf("kdsrv:server=@{tcp:server=127.0.0.1,port=%u},"
+                                          "trans=@{com:pipe,port=%s}",
+                                          stage->entry.port, link));
+    g_ptr_array_add(argv, g_strdup("--listen"));
+    g_ptr_array_add(argv, g_strdup_printf("unix:%s", path));
+    add_plugin_folders(argv, stage->setting);
+    g_ptr_array_add(argv, NULL);
+    child = start(stage, (const char *const *)argv->pdata, error);
+    return child != NULL && await_entry(stage, child, path, error);
+}
+
+static gboolean
+add_relays(BenchStage *stage, GError **error)
+{
+    g_autofree char *entry = g_strdup_printf("%s/entry.sock", stage->folder);
+
+    switch (stage->peer) {
+    case BENCH_PEER_EPOLL:
+        return add_epoll(stage, NULL, error);
+    case BENCH_PEER_SOCAT:
+        return add_socat(stage, NULL, "8192", error);
+    case BENCH_PEER_SOCAT_64K:
+        return add_socat(stage, NULL, "65536", error);
+    case BENCH_PEER_KDSRV:
+        return add_kdsrv(stage, error);
+    case BENCH_PEER_TWO_EPOLLS:
+        return add_epoll(stage, NULL, error) && add_epoll(stage, entry, error);
+    case BENCH_PEER_TWO_SOCATS:
+        return add_socat(stage, NULL, "8192", error) && add_socat(stage, entry, "8192", error);
+    case BENCH_PEER_KD_KDSRV:
+        return add_kdsrv(stage, error) && add_kd(stage, entry, error);
+    default:
+        return TRUE;
+    }
+}
+
+/**
+ * bench_stage_new:
+ * @setting: outlives the stage
+ * @plan: outlives the stage
+ *
+ * Starts the target and, in front of it, what @peer consists of; waits until all listen.
+ *
+ * Returns: (transfer full): the stage.
+ */
+BenchStage *
+bench_stage_new(BenchPeer peer, const BenchSetting *setting, const BenchStagePlan *plan,
+                GError **error)
+{
+    g_autoptr(BenchStage) stage = g_new0(BenchStage, 1);
+    g_autofree char *back = NULL;
+
+    stage->peer = peer;
+    stage->setting = setting;
+    stage->plan = plan;
+    stage->relays = g_ptr_array_new();
+    stage->folder = g_dir_make_tmp("kd-bench-XXXXXX", error);
+    if (stage->folder == NULL) {
+        return NULL;
+    }
+    bench_place_harness(plan->place);
+    stage->target =
+        bench_target_start(stage->folder, plan->n_links, plan->is_threaded, plan->place, error);
+    if (stage->target == NULL) {
+        return NULL;
+    }
+    back = bench_target_build_path(stage->folder, 0);
+    g_strlcpy(stage->entry.path, back, sizeof stage->entry.path);
+    if (!add_relays(stage, error)) {
+        return NULL;
+    }
+    return g_steal_pointer(&stage);
+}
+
+static void
+remove_folder(const char *folder)
+{
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    const char *name;
+
+    while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+
+        g_unlink(path);
+    }
+    g_rmdir(folder);
+}
+
+/**
+ * bench_stage_free:
+ *
+ * Ends all that bench_stage_new() started and removes its files.
+ */
+void
+bench_stage_free(BenchStage *stage)
+{
+    for (guint i = stage->relays->len; i-- > 0;) {
+        bench_child_stop(g_ptr_array_index(stage->relays, i));
+    }
+    g_ptr_array_unref(stage->relays);
+    g_clear_pointer(&stage->target, bench_target_stop);
+    if (stage->folder != NULL) {
+        remove_folder(stage->folder);
+    }
+    g_free(stage->folder);
+    bench_place_harness(BENCH_PLACE_FREE);
+    g_free(stage);
+}
+
+/**
+ * bench_stage_get_folder:
+ *
+ * Returns: (transfer none): a folder that lives as long as the stage.
+ */
+const char *
+bench_stage_get_folder(const BenchStage *stage)
+{
+    return stage->folder;
+}
+
+/**
+ * bench_stage_get_count:
+ *
+ * Returns: (transfer none) (nullable): what the plan has.
+ */
+BenchCount *
+bench_stage_get_count(const BenchStage *stage)
+{
+    return stage->plan->count;
+}
+
+/**
+ * bench_stage_get_target:
+ *
+ * Returns: (transfer none): the far end.
+ */
+BenchTarget *
+bench_stage_get_target(const BenchStage *stage)
+{
+    return stage->target;
+}
+
+/**
+ * bench_stage_get_relays:
+ *
+ * Returns: (transfer none) (element-type BenchChild): the programs in between.
+ */
+GPtrArray *
+bench_stage_get_relays(const BenchStage *stage)
+{
+    return stage->relays;
+}
+
+/**
+ * bench_stage_get_cpu_ns:
+ *
+ * Returns: processor time that all programs in between have used.
+ */
+uint64_t
+bench_stage_get_cpu_ns(const BenchStage *stage)
+{
+    uint64_t sum = 0;
+
+    for (guint i = 0; i < stage->relays->len; i++) {
+        sum += bench_child_get_cpu_ns(g_ptr_array_index(stage->relays, i));
+    }
+    return sum;
+}
+
+/**
+ * bench_stage_has_links:
+ *
+ * Returns: whether the client itself opens links by name.
+ */
+gboolean
+bench_stage_has_links(const BenchStage *stage)
+{
+    return stage->peer == BENCH_PEER_KDSRV;
+}
+
+/**
+ * bench_stage_dial:
+ * @trans: the link, where the client is the one that speaks the session protocol
+ *
+ * Connects to the entry.
+ *
+ * Returns: (transfer full): the client's end.
+ */
+BenchEnd *
+bench_stage_dial(BenchStage *stage, const char *trans, GError **error)
+{
+    return bench_end_open(&stage->entry, bench_stage_has_links(stage) ? trans : NULL, error);
+}
+
+/**
+ * bench_stage_open:
+ * @talk: (out caller-allocates): zeroed, where this fails
+ * @order: its session is also the number of the link
+ *
+ * Connects through to the target and gives it its order.
+ *
+ * Returns: whether that went.
+ */
+gboolean
+bench_stage_open(BenchStage *stage, BenchTalk *talk, const BenchOrder *order, GError **error)
+{
+    g_autofree char *path = bench_target_build_path(stage->folder, order->session);
+    g_autofree char *trans = g_strdup_printf("com:pipe,port=%s", path);
+
+    memset(talk, 0, sizeof *talk);
+    talk->slot = bench_target_get_slot(stage->target, order->session);
+    talk->end = bench_stage_dial(stage, trans, error);
+    if (talk->end == NULL) {
+        return FALSE;
+    }
+    if (!bench_talk_begin(talk, order, error)) {
+        bench_talk_end(talk);
+        return FALSE;
+    }
+    return TRUE;
+}
