@@ -118,7 +118,7 @@ static void
 complete_items(KdCompleting *completing, const char *scheme, const char *items)
 {
     const char *last = find_last_item(items);
-    if (last == NULL)
+    if (last == NULL || items[0] == ',')
         return;
     gsize before = last > items ? (gsize)(last - items) - 1 : 0;
     g_autofree char *done = g_strndup(items, before);
