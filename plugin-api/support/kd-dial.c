@@ -290,6 +290,16 @@ dial_try_path(Dial *dial)
     dial_return_error(dial, g_steal_pointer(&dial->error));
 }
 
+static GSocketAddress *
+build_address(GInetSocketAddress *base, uint16_t port)
+{
+    GInetAddress *address = g_inet_socket_address_get_address(base);
+    if (g_inet_address_get_family(address) != G_SOCKET_FAMILY_IPV6)
+        return g_inet_socket_address_new(address, port);
+    return g_object_new(G_TYPE_INET_SOCKET_ADDRESS, "address", address, "port", (guint)port,
+                        "scope-id", g_inet_socket_address_get_scope_id(base), NULL);
+}
+
 static void
 dial_try_next(Dial *dial)
 {
@@ -305,9 +315,7 @@ dial_try_next(Dial *dial)
             dial->next_address = 0;
         }
         GInetSocketAddress *base = g_ptr_array_index(dial->addresses, dial->next_address++);
-        g_autoptr(GSocketAddress) address = g_object_new(
-            G_TYPE_INET_SOCKET_ADDRESS, "address", g_inet_socket_address_get_address(base), "port",
-            (guint)dial->port, "scope-id", g_inet_socket_address_get_scope_id(base), NULL);
+        g_autoptr(GSocketAddress) address = build_address(base, dial->port);
         if (dial_try_address(dial, address))
             return;
     }
