@@ -77,9 +77,11 @@ start(KdWire *wire, KdRole role, KdPhase phase)
 static KdAction
 receive(KdWire *wire, KdFrameHeader header, GError **error)
 {
-    const KdWire before = *wire;
-    KdAction action = kd_wire_receive(wire, &header, error);
+    KdAction action = KD_ACTION_REFUSE;
+    KdWire before;
 
+    memcpy(&before, wire, sizeof before); /* with its padding */
+    action = kd_wire_receive(wire, &header, error);
     if (action == KD_ACTION_REFUSE)
         g_assert_cmpmem(wire, sizeof *wire, &before, sizeof before);
     return action;
