@@ -145,6 +145,7 @@ test_lengths(void)
     g_autofree char *items = g_strdup_printf("pipe=%s", most);
     g_autofree char *longer = g_strdup_printf("%sa", items);
     g_autoptr(GVariant) params = parse_right("npipe", npipe_table, KD_FORM_SERVER, items, NULL);
+    g_assert_cmpuint(g_variant_n_children(params), ==, 1);
     assert_wrong("npipe", npipe_table, KD_FORM_SERVER, longer, KD_ERROR_PARAM_INVALID,
                  "npipe: pipe=: at most 255 bytes");
     assert_wrong("link", link_table, KD_FORM_TARGET,
