@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Any text as a string of every scheme: a value or an error, and no secret in what is shown. */
+#include "kd-fuzz.h"
+
 #include "../unit/params/params-tables.h"
 
 #include <string.h>
 
 #define SECRET "Zq9SecretXyZ"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 static GLogWriterOutput
 on_log(GLogLevelFlags level G_GNUC_UNUSED, const GLogField *fields G_GNUC_UNUSED,
