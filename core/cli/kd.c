@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* kd: hands a link to a target, on this machine or over a connection server, to a debugger. */
+#include "kd-client.h"
+#include "kd-host.h"
+#include "kd-log.h"
+#include "kd-outcome.h"
+#include "kd-params.h"
+#include "kd-plugin-options.h"
+#include "kd-secrets.h"
+#include "kd-stdio.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    KdClientOptions client;
+    gboolean shows_version;
+} Options;
+
+static gboolean
+on_pty_option(const gchar *name, const gchar *value, gpointer data, GError **error)
+{
+    Options *options = data;
+
+    (void)name;
+    (void)error;
+    options->client.is_pty = TRUE;
+    g_free(options->client.symlink_path);
+    options->client.symlink_path = g_strdup(value);
+    return TRUE;
+}
+
+static GOptionContext *
+build_context(Options *options)
+{
+    KdClientOptions *client = &options->client;
+    const GOptionEntry entries[] = {
+        {"kernel", 'k', 0, G_OPTION_ARG_STRING, &client->connection, "the link to the target",
+         "LINK"},
+        {"server", 0, 0, G_OPTION_ARG_STRING, &client->server,
+         "with --trans, the same as -k kdsrv:...", "CLIENT-TRANSPORT"},
+        {"trans", 0, 0, G_OPTION_ARG_STRING, &client->trans, "the link that the server opens",
+         "LINK"},
+        {"stdio", 0, 0, G_OPTION_ARG_NONE, &client->is_stdio, "the debugger is stdin and stdout",
+         NULL},
+        {"pty", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK, on_pty_option,
+         "the debugger opens a pseudo terminal", "SYMLINK"},
+        {"listen", 0, 0, G_OPTION_ARG_STRING, &client->listen, "the debugger connects to a socket",
+         "ADDRESS"},
+        {"profile", 0, 0, G_OPTION_ARG_FILENAME, &client->profile,
+         "how the debugger behind -- is started", "FILE"},
+        {"version", 0, 0, G_OPTION_ARG_NONE, &options->shows_version, "prints the version", NULL},
+        {0},
+    };
+    GOptionContext *context = g_option_context_new("[-- DEBUGGER ARGUMENTS]");
+    GOptionGroup *group = g_option_group_new("kd", "", "", options, NULL);
+    g_autofree char *help = kd_client_build_help();
+
+    g_option_group_add_entries(group, entries);
+    g_option_group_add_entries(group, kd_plugin_options_get_entries());
+    g_option_context_set_main_group(context, group);
+    g_option_context_set_description(context, help);
+    return context;
+}
+
+/* What stands behind -- is the debugger's, options included. */
+static char **
+split_debugger(char **argv)
+{
+    for (char **arg = argv + 1; *arg != NULL; arg++) {
+        if (strcmp(*arg, "--") == 0) {
+            char **debugger = g_strdupv(arg + 1);
+
+            for (; *arg != NULL; arg++) {
+                g_clear_pointer(arg, g_free);
+            }
+            return debugger;
+        }
+    }
+    return NULL;
+}
+
+static gboolean
+parse(Options *options, char ***argv, GError **error)
+{
+    g_autoptr(GOptionContext) context = build_context(options);
+
+    if (!g_option_context_parse_strv(context, argv, error)) {
+        return FALSE;
+    }
+    if (g_strv_length(*argv) > 1) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                    "%s: expected an option (see kd --help)", (*argv)[1]);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static void
+clear_options(Options *options)
+{
+    KdClientOptions *client = &options->client;
+
+    g_free(client->connection);
+    g_free(client->server);
+    g_free(client->trans);
+    g_free(client->listen);
+    g_free(client->symlink_path);
+    g_free(client->profile);
+    g_strfreev(client->debugger);
+}
+
+/* Links of this machine may be whatever the user may open: nobody else names them here. */
+static int
+run(const Options *options)
+{
+    g_autoptr(KdReach) reach = kd_reach_new_everything();
+    const KdHost *host = kd_host_new(reach);
+    KdRegistry *registry = kd_registry_new(host);
+    g_autoptr(GError) error = NULL;
+    int status;
+
+    if (!kd_plugin_options_load(registry, &error)) {
+        kd_log_error(error);
+        status = KD_EXIT_FAILED;
+    } else if (kd_plugin_options_are_given()) {
+        status = kd_plugin_options_print(registry, KD_FORM_CLIENT);
+    } else {
+        kd_registry_seal(registry);
+        status = kd_client_run(&options->client, registry);
+    }
+    kd_registry_free(registry);
+    kd_host_free(host);
+    return status;
+}
+
+int
+main(int argc, char **argv)
+{
+    g_auto(GStrv) own_argv = g_strdupv(argv);
+    g_autoptr(GError) error = NULL;
+    Options options = {0};
+    gboolean is_torn = kd_params_is_torn(argc, argv);
+    int status;
+
+    kd_secrets_hide(argc, argv);
+    if (!kd_stdio_reserve()) {
+        return KD_EXIT_FAILED;
+    }
+    (void)setlocale(LC_ALL, "");
+    kd_log_start("kd", FALSE);
+    options.client.debugger = split_debugger(own_argv);
+    if (is_torn) {
+        g_set_error_literal(&error, KD_ERROR, KD_ERROR_PARAM_INVALID,
+                            "the shell has torn @{...} apart: put the whole kdsrv:... string in "
+                            "single quotes");
+    }
+    if (is_torn || !parse(&options, &own_argv, &error)) {
+        kd_log_error(error);
+        status = KD_EXIT_USAGE;
+    } else if (options.shows_version) {
+        status = puts("kd " KD_VERSION) >= 0 ? KD_EXIT_CLEAN : KD_EXIT_FAILED;
+    } else {
+        status = run(&options);
+    }
+    clear_options(&options);
+    return status;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the command kd does with its options. */
+#include "kd-client.h"
+
+#include "kd-bridge.h"
+#include "kd-connection.h"
+#include "kd-loop.h"
+#include "kd-notice.h"
+#include "kd-outcome.h"
+#include "kd-params.h"
+
+#define FOLDER_NAME "kdsrv/debuggers"
+
+static int
+print_failure(const GError *error, int status)
+{
+    kd_notice_print("%s", error->message);
+    return status;
+}
+
+/* ---- who the debugger is ---- */
+
+static gboolean
+choose_kind(const KdClientOptions *options, KdHandover *handover, GError **error)
+{
+    int n_chosen = (options->is_stdio ? 1 : 0) + (options->is_pty ? 1 : 0) +
+                   (options->listen != NULL ? 1 : 0) + (options->debugger != NULL ? 1 : 0);
+
+    if (n_chosen != 1) {
+        g_set_error(error, KD_ERROR, KD_ERROR_PARAM_MISSING,
+                    "%s one of --stdio, --pty[=SYMLINK], --listen unix:PATH, --listen "
+                    "tcp:HOST:PORT or -- DEBUGGER ARGUMENTS must say who gets the link",
+                    n_chosen == 0 ? "no debugger:" : "more than one debugger:");
+        return FALSE;
+    }
+    if (options->is_stdio) {
+        handover->kind = KD_HANDOVER_STDIO;
+    } else if (options->is_pty) {
+        handover->kind = KD_HANDOVER_PTY;
+        handover->where = options->symlink_path;
+    } else if (options->listen != NULL) {
+        handover->kind = KD_HANDOVER_LISTEN;
+        handover->where = options->listen;
+    } else {
+        handover->kind = KD_HANDOVER_CHILD;
+        handover->argv = (const char *const *)options->debugger;
+    }
+    return TRUE;
+}
+
+static KdProfile *
+find_profile(const KdClientOptions *options, GError **error)
+{
+    g_autofree char *own = g_build_filename(g_get_user_config_dir(), FOLDER_NAME, NULL);
+    const char *folders[] = {own, KD_DEBUGGER_DIR, NULL};
+
+    if (options->debugger[0] == NULL) {
+        g_set_error_literal(error, KD_ERROR, KD_ERROR_PARAM_MISSING,
+                            "no debugger stands behind --");
+        return NULL;
+    }
+    if (options->profile != NULL) {
+        return kd_profile_load(options->profile, error);
+    }
+    return kd_profile_find(folders, options->debugger[0], error);
+}
+
+/**
+ * kd_client_run:
+ * @options: the command line
+ * @registry: loaded plugins
+ *
+ * Hands the link to the debugger. Wrong usage is found before anything is opened.
+ *
+ * Returns: exit status: 0 clean, 1 failed, 2 wrong usage; or that of the debugger which was started
+ */
+int
+kd_client_run(const KdClientOptions *options, const KdRegistry *registry)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdPlan) plan =
+        kd_plan_new(options->connection, options->server, options->trans, &error);
+    g_autoptr(KdProfile) profile = NULL;
+    KdHandover handover = {0};
+
+    if (plan == NULL || !choose_kind(options, &handover, &error)) {
+        return print_failure(error, KD_EXIT_USAGE);
+    }
+    if (handover.kind == KD_HANDOVER_CHILD) {
+        profile = find_profile(options, &error);
+        if (profile == NULL) {
+            return print_failure(error, KD_EXIT_USAGE);
+        }
+        handover.profile = profile;
+    }
+    if (!kd_connection_check(plan, registry, &error)) {
+        return print_failure(error, KD_EXIT_USAGE);
+    }
+    if (!kd_loop_start(&error)) {
+        return print_failure(error, KD_EXIT_FAILED);
+    }
+    return kd_bridge_run(plan, registry, &handover);
+}
+
+/**
+ * kd_client_build_help:
+ *
+ * Returns: (transfer full): what --help says below the options
+ */
+char *
+kd_client_build_help(void)
+{
+    g_autofree char *usage = kd_params_build_usage("kdsrv", kd_plan_params, KD_FORM_CLIENT);
+
+    return g_strdup_printf(
+        "The link:\n"
+        "  -k '%s'\n"
+        "      over a connection server; the quotes keep the shell from tearing @{...} apart\n"
+        "  -k LINK\n"
+        "      on this machine, as com:pipe,port=/run/vm.sock\n"
+        "\n"
+        "The debugger gets the link in exactly one of these ways:\n"
+        "  --stdio                    stdin and stdout: target remote | kd -k ... --stdio\n"
+        "  --pty[=SYMLINK]            a pseudo terminal\n"
+        "  --listen unix:PATH         a socket; one debugger after the other\n"
+        "  --listen tcp:HOST:PORT     a port, 0 for any; one debugger after the other\n"
+        "  -- DEBUGGER ARGUMENTS      started on the link as its profile says\n"
+        "\n"
+        "Profiles: $XDG_CONFIG_HOME/%s/*.conf, %s/*.conf\n"
+        "Exit status: 0 clean, 1 failed, 2 wrong usage; with -- that of the debugger.\n",
+        usage, FOLDER_NAME, KD_DEBUGGER_DIR);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One session of a debugger with a target, over a server or on this machine. */
+#include "kd-connection.h"
+
+#include "kd-dial-up.h"
+#include "kd-direct.h"
+#include "kd-remote.h"
+#include "kd-text.h"
+
+#include <string.h>
+
+/**
+ * kd_connection_check:
+ * @plan: what is to be opened
+ * @registry: loaded plugins
+ * @error: return location
+ *
+ * Looks at the strings before anything is opened; the link of a server is the server's to judge.
+ *
+ * Returns: %FALSE with an error of the user's, one of the KD_ERROR_PARAM_ codes or
+ * %KD_ERROR_NOT_SUPPORTED
+ */
+gboolean
+kd_connection_check(const KdPlan *plan, const KdRegistry *registry, GError **error)
+{
+    return plan->server != NULL ? kd_dial_up_check(registry, plan->server, error)
+                                : kd_direct_check(registry, plan->trans, error);
+}
+
+/**
+ * kd_connection_new:
+ * @plan: outlives the connection
+ * @registry: outlives the connection
+ * @funcs: outlives the connection
+ * @user: for @funcs
+ *
+ * Returns: (transfer full): a connection of the kind that the plan asks for
+ */
+KdConnection *
+kd_connection_new(const KdPlan *plan, const KdRegistry *registry, const KdConnectionFuncs *funcs,
+                  void *user)
+{
+    KdConnection *connection = plan->server != NULL ? kd_remote_new() : kd_direct_new();
+
+    connection->plan = plan;
+    connection->registry = registry;
+    connection->funcs = funcs;
+    connection->user = user;
+    return connection;
+}
+
+/**
+ * kd_connection_free:
+ * @connection: (transfer full) (nullable): a connection
+ *
+ * Cuts what is still there; nothing is told any more.
+ */
+void
+kd_connection_free(KdConnection *connection)
+{
+    if (connection != NULL) {
+        connection->ops->free(connection);
+    }
+}
+
+/**
+ * kd_connection_start:
+ * @connection: a new connection
+ *
+ * Begins to open the target; opened or ended follows.
+ */
+void
+kd_connection_start(KdConnection *connection)
+{
+    connection->ops->start(connection);
+}
+
+/**
+ * kd_connection_join:
+ * @connection: opened
+ * @kind: what is known about the debugger's end
+ * @endpoint: (transfer full): left empty; untouched on error
+ * @error: return location
+ *
+ * Lets bytes pass between a debugger and the target.
+ *
+ * Returns: whether the loop took the end
+ */
+gboolean
+kd_connection_join(KdConnection *connection, KdDebuggerKind kind, KdEndpoint *endpoint,
+                   GError **error)
+{
+    return connection->ops->join(connection, kind, endpoint, error);
+}
+
+/**
+ * kd_connection_leave:
+ * @connection: opened
+ *
+ * Ends the session once the target has all that the debugger said, or 2 s later.
+ */
+void
+kd_connection_leave(KdConnection *connection)
+{
+    connection->ops->leave(connection);
+}
+
+/**
+ * kd_connection_close:
+ * @connection: started
+ *
+ * Ends the session, whatever it is doing; ended follows.
+ */
+void
+kd_connection_close(KdConnection *connection)
+{
+    connection->ops->close(connection);
+}
+
+/**
+ * kd_connection_build_identity:
+ *
+ * Returns: (transfer full): `HOST\user`, what those are shown who find the target in use
+ */
+char *
+kd_connection_build_identity(void)
+{
+    g_autofree char *text = g_strconcat(g_get_host_name(), "\\", g_get_user_name(), NULL);
+
+    return kd_text_dup_printable((const uint8_t *)text, strlen(text), KD_MAX_IDENTITY_BYTES);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One session of a debugger with a target, over a server or on this machine. */
+#pragma once
+
+#include "kd-end.h"
+#include "kd-plan.h"
+#include "kd-registry.h"
+
+typedef enum {
+    KD_DEBUGGER_STDIO = 0,  /* its end of file is a half-close for certain                      */
+    KD_DEBUGGER_PTY = 1,    /* can be told nothing, and never ends                              */
+    KD_DEBUGGER_SOCKET = 2, /* closed for good or by half, which TCP can't tell apart           */
+} KdDebuggerKind;
+
+typedef struct KdConnection KdConnection;
+
+/**
+ * KdConnectionFuncs:
+ * @opened: the target answers; kd_connection_join() may be called
+ * @half_closed: the debugger has said its last byte and may yet be listening, or be gone: where
+ *    another one waits, it may be given its place
+ * @ended: the session is over: @error is %NULL for an end that is none of an error. Comes exactly
+ *    once, after kd_connection_start() has returned, and the last of all
+ *
+ * What the owner of a connection is told. Each may free the connection.
+ */
+typedef struct {
+    void (*opened)(KdConnection *connection, void *user);
+    void (*half_closed)(KdConnection *connection, void *user);
+    void (*ended)(KdConnection *connection, const GError *error, void *user);
+} KdConnectionFuncs;
+
+/**
+ * KdConnectionOps:
+ * @start: begins to open the target
+ * @join: gives it the debugger
+ * @leave: ends it when all that the debugger said has arrived
+ * @close: ends it
+ * @free: frees it in whatever state it is
+ *
+ * The two kinds of connection.
+ */
+typedef struct {
+    void (*start)(KdConnection *connection);
+    gboolean (*join)(KdConnection *connection, KdDebuggerKind kind, KdEndpoint *endpoint,
+                     GError **error);
+    void (*leave)(KdConnection *connection);
+    void (*close)(KdConnection *connection);
+    void (*free)(KdConnection *connection);
+} KdConnectionOps;
+
+/**
+ * KdConnection:
+ * @ops: of its kind
+ * @funcs: of its owner
+ * @user: for @funcs
+ * @plan: (unowned): what to open
+ * @registry: (unowned): loaded plugins
+ *
+ * First member of both kinds.
+ */
+struct KdConnection {
+    const KdConnectionOps *ops;
+    const KdConnectionFuncs *funcs;
+    void *user;
+    const KdPlan *plan;
+    const KdRegistry *registry;
+};
+
+gboolean kd_connection_check(const KdPlan *plan, const KdRegistry *registry,
+                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
+KdConnection *kd_connection_new(const KdPlan *plan, const KdRegistry *registry,
+                                const KdConnectionFuncs *funcs, void *user);
+void kd_connection_free(KdConnection *connection);
+void kd_connection_start(KdConnection *connection);
+gboolean kd_connection_join(KdConnection *connection, KdDebuggerKind kind, KdEndpoint *endpoint,
+                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void kd_connection_leave(KdConnection *connection);
+void kd_connection_close(KdConnection *connection);
+char *kd_connection_build_identity(void);

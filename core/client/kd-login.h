@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The client's half of the conversation from the preamble to OPENED. */
+#pragma once
+
+#include "kd-message.h"
+#include "kd-route.h"
+
+/**
+ * KdLogin:
+ * @trans: (unowned): the link's string
+ * @is_authenticated: the server knows us, or does not want to
+ * @opened: (nullable): what the server says about the link
+ * @close: (nullable): what the server said last
+ */
+typedef struct {
+    const char *trans;
+    gboolean is_authenticated;
+    KdOpened *opened;
+    KdClose *close;
+} KdLogin;
+
+void kd_login_clear(KdLogin *login);
+void kd_login_start(KdRoute *route);
+void kd_login_take_preamble(KdRoute *route);
+gboolean kd_login_take_frame(KdLogin *login, KdRoute *route, const KdFrameHeader *header,
+                             const uint8_t *payload, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which link to open and where: what -k, --server and --trans say. */
+#pragma once
+
+#include <kdsrv/kd-plugin.h>
+
+/**
+ * KdPlan:
+ * @server: (nullable): transport string of the server; %NULL: the link is on this machine
+ * @trans: the link's string
+ */
+typedef struct {
+    char *server;
+    char *trans;
+} KdPlan;
+
+extern const KdParamSpec kd_plan_params[];
+
+KdPlan *kd_plan_new(const char *connection, const char *server, const char *trans,
+                    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void kd_plan_free(KdPlan *plan);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdPlan, kd_plan_free)

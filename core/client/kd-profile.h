@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How a debugger is started on a link: key files, one for each kind of debugger. */
+#pragma once
+
+#include <gio/gio.h>
+
+/**
+ * KdProfile:
+ * @path: of the key file
+ * @names: (element-type utf8): patterns of the program's base name
+ * @is_tcp: the debugger dials TCP on the loopback; else a UNIX socket
+ * @arguments: (element-type utf8): in front of the user's
+ * @last_arguments: (element-type utf8): behind the user's
+ * @environment: (element-type utf8): `NAME=value`
+ */
+typedef struct {
+    char *path;
+    char **names;
+    gboolean is_tcp;
+    char **arguments;
+    char **last_arguments;
+    char **environment;
+} KdProfile;
+
+KdProfile *kd_profile_load(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+KdProfile *kd_profile_find(const char *const *folders, const char *program,
+                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void kd_profile_free(KdProfile *profile);
+gboolean kd_profile_is_for(const KdProfile *profile, const char *program);
+char **kd_profile_build_argv(const KdProfile *profile, const char *const *argv,
+                             const char *address);
+char **kd_profile_build_environment(const KdProfile *profile, const char *address);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdProfile, kd_profile_free)

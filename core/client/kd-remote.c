@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A connection over a server: dial, log in, open, move bytes, end. */
+#include "kd-remote.h"
+
+#include "kd-dial-up.h"
+#include "kd-hangup.h"
+#include "kd-login.h"
+#include "kd-outcome.h"
+
+#include <errno.h>
+
+#define LEAVE_MOST_MS   2000u /* for the target to take the debugger's last bytes              */
+#define GOODBYE_MOST_MS 1000u /* for the server to take CLOSE and close                        */
+#define POLL_MS         20u
+#define ASK_EVERY       5u /* polls for each PING: its answer carries the newest ack           */
+
+/**
+ * KdRemote:
+ * @name: of the server, without secrets
+ * @dialling: (nullable): cancels the dialling that goes on
+ * @timer_id: deadline of the current step, 0 = none
+ * @poll_id: asks whether bytes have arrived, 0 = none
+ * @hangup_id: tells that the half-closed debugger is gone, 0 = none
+ * @reason: (nullable): what ended() will tell
+ */
+typedef struct {
+    KdConnection base;
+    KdLogin login;
+    KdRoute *route;
+    char *name;
+    GCancellable *dialling;
+    guint timer_id;
+    guint poll_id;
+    guint hangup_id;
+    guint n_polls;
+    guint n_poll_limit;
+    GError *reason;
+    KdDebuggerKind kind;
+    int debugger_fd;
+    gboolean is_opened;
+    gboolean is_joined;
+    gboolean is_line_finished;
+    gboolean is_peer_finished;
+    gboolean is_leaving; /* waits until bytes have arrived, on either side                      */
+    gboolean is_closing; /* our CLOSE is on its way                                             */
+    gboolean is_freed;
+} KdRemote;
+
+static void
+clear_sources(KdRemote *remote)
+{
+    g_clear_handle_id(&remote->timer_id, g_source_remove);
+    g_clear_handle_id(&remote->poll_id, g_source_remove);
+    g_clear_handle_id(&remote->hangup_id, g_source_remove);
+}
+
+/* A dialling that was cancelled comes back yet, and then finds nobody. */
+static void
+free_memory(KdRemote *remote)
+{
+    kd_login_clear(&remote->login);
+    g_clear_error(&remote->reason);
+    g_free(remote->name);
+    g_free(remote);
+}
+
+static void
+remote_free(KdConnection *connection)
+{
+    KdRemote *remote = (KdRemote *)connection;
+    gboolean is_dialling = remote->dialling != NULL;
+
+    remote->is_freed = TRUE;
+    clear_sources(remote);
+    g_clear_pointer(&remote->route, kd_route_free);
+    if (is_dialling) {
+        g_cancellable_cancel(remote->dialling);
+        return;
+    }
+    free_memory(remote);
+}
+
+static void
+end_session(KdRemote *remote)
+{
+    GError *reason = g_steal_pointer(&remote->reason);
+
+    clear_sources(remote);
+    if (reason != NULL && remote->route != NULL) {
+        g_prefix_error(&reason, "%s: ", remote->name); /* before, the transport names itself */
+    }
+    g_clear_pointer(&remote->route, kd_route_free);
+    remote->base.funcs->ended(&remote->base, reason, remote->base.user);
+    g_clear_error(&reason);
+}
+
+/* The first reason stays: what follows from it is no news. */
+static void
+take_reason(KdRemote *remote, GError *error)
+{
+    if (remote->reason == NULL) {
+        remote->reason = error;
+    } else {
+        g_clear_error(&error);
+    }
+}
+
+static gboolean
+on_goodbye_late(gpointer data)
+{
+    KdRemote *remote = data;
+
+    remote->timer_id = 0;
+    end_session(remote);
+    return G_SOURCE_REMOVE;
+}
+
+/* Says CLOSE and waits for the server to close: it must not be lost in a reset connection. */
+static void
+say_goodbye(KdRemote *remote, KdCloseCode code)
+{
+    KdClose close = {.code = code};
+
+    if (remote->is_closing) {
+        return;
+    }
+    close.text = remote->reason != NULL ? remote->reason->message : (char *)"the client has ended";
+    remote->is_closing = TRUE;
+    clear_sources(remote);
+    kd_route_send(remote->route, KD_FRAME_CLOSE, kd_close_build(&close));
+    kd_route_stop(remote->route);
+    kd_route_flush(remote->route);
+    remote->timer_id = g_timeout_add(GOODBYE_MOST_MS, on_goodbye_late, remote);
+}
+
+static void
+fail_session(KdRemote *remote, GError *error)
+{
+    KdCloseCode code = kd_wire_get_close_code(error);
+
+    take_reason(remote, error);
+    say_goodbye(remote, code);
+}
+
+/* ---- leaving: the debugger is gone, and what it said should still arrive ---- */
+
+static gboolean
+on_leave_poll(gpointer data)
+{
+    KdRemote *remote = data;
+    static const uint8_t cookie[8];
+
+    if (kd_route_is_taken(remote->route) || ++remote->n_polls >= remote->n_poll_limit) {
+        remote->poll_id = 0;
+        say_goodbye(remote, KD_CLOSE_NORMAL);
+        return G_SOURCE_REMOVE;
+    }
+    if (remote->n_polls % ASK_EVERY == 0) {
+        kd_route_send(remote->route, KD_FRAME_PING, g_bytes_new_static(cookie, sizeof cookie));
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+static void
+leave_session(KdRemote *remote)
+{
+    if (remote->is_leaving || remote->is_closing) {
+        return;
+    }
+    remote->is_leaving = TRUE;
+    g_clear_handle_id(&remote->hangup_id, g_source_remove);
+    if (kd_route_is_taken(remote->route)) {
+        say_goodbye(remote, KD_CLOSE_NORMAL);
+        return;
+    }
+    remote->n_poll_limit = LEAVE_MOST_MS / POLL_MS;
+    remote->poll_id = g_timeout_add(POLL_MS, on_leave_poll, remote);
+}
+
+/* ---- the server's end ---- */
+
+static gboolean
+on_drain_poll(gpointer data)
+{
+    KdRemote *remote = data;
+    const KdCredit *credit = &kd_route_get_wire(remote->route)->credit;
+
+    if (credit->taken == credit->received || ++remote->n_polls >= remote->n_poll_limit) {
+        remote->poll_id = 0;
+        end_session(remote);
+        return G_SOURCE_REMOVE;
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+/* After the server's CLOSE: the debugger is still given what came before it. */
+static void
+drain_to_debugger(KdRemote *remote)
+{
+    const KdCredit *credit = &kd_route_get_wire(remote->route)->credit;
+    KdEndpoint server;
+
+    clear_sources(remote);
+    remote->is_closing = TRUE;
+    if (!remote->is_joined || remote->is_line_finished || credit->taken == credit->received) {
+        end_session(remote);
+        return;
+    }
+    if (kd_route_leave(remote->route, KD_SIDE_PEER, &server)) {
+        kd_endpoint_clear(&server);
+    }
+    remote->n_polls = 0;
+    remote->n_poll_limit = LEAVE_MOST_MS / POLL_MS;
+    remote->poll_id = g_timeout_add(POLL_MS, on_drain_poll, remote);
+}
+
+/* ---- what the route tells ---- */
+
+static void
+on_preamble(KdRoute *route, uint16_t major, uint16_t minor, void *user)
+{
+    (void)major;
+    (void)minor;
+    (void)user;
+    kd_login_take_preamble(route);
+}
+
+static void
+on_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payload, void *user)
+{
+    KdRemote *remote = user;
+    GError *error = NULL;
+
+    if (remote->is_closing) {
+        return;
+    }
+    if (!kd_login_take_frame(&remote->login, route, header, payload, &error)) {
+        fail_session(remote, error);
+        return;
+    }
+    if (remote->login.close != NULL) {
+        if (!kd_outcome_from_close(remote->login.close, &error)) {
+            take_reason(remote, error);
+        }
+        drain_to_debugger(remote);
+        return;
+    }
+    if (remote->login.is_authenticated && !remote->is_leaving) {
+        g_clear_handle_id(&remote->timer_id, g_source_remove);
+    }
+    if (remote->login.opened != NULL && !remote->is_opened) {
+        remote->is_opened = TRUE;
+        remote->base.funcs->opened(&remote->base, remote->base.user);
+    }
+}
+
+static gboolean
+on_debugger_gone(gpointer data)
+{
+    KdRemote *remote = data;
+
+    remote->hangup_id = 0;
+    leave_session(remote);
+    return G_SOURCE_REMOVE;
+}
+
+static void
+take_debugger_end(KdRemote *remote, int error)
+{
+    gboolean has_half_close = remote->login.opened->has_half_close;
+
+    remote->is_line_finished = TRUE;
+    if (remote->is_peer_finished || error != 0) {
+        leave_session(remote);
+        return;
+    }
+    if (remote->kind == KD_DEBUGGER_SOCKET &&
+        (!has_half_close || kd_hangup_is_gone(remote->debugger_fd))) {
+        leave_session(remote);
+        return;
+    }
+    kd_route_shut(remote->route, KD_SIDE_PEER);
+    if (remote->kind == KD_DEBUGGER_SOCKET) {
+        remote->hangup_id = kd_hangup_watch(remote->debugger_fd, on_debugger_gone, remote);
+        remote->base.funcs->half_closed(&remote->base, remote->base.user);
+    }
+}
+
+static void
+take_server_end(KdRemote *remote, int error)
+{
+    if (error == 0) {
+        remote->is_peer_finished = TRUE;
+        kd_route_shut(remote->route, KD_SIDE_LINE);
+        if (remote->is_line_finished || remote->kind == KD_DEBUGGER_PTY) {
+            leave_session(remote);
+        }
+        return;
+    }
+    if (error == ECONNABORTED) {
+        take_reason(remote, g_error_new_literal(G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED,
+                                                "the server's connection was cut"));
+    } else {
+        take_reason(remote, g_error_new(G_IO_ERROR, (gint)g_io_error_from_errno(error),
+                                        "the server's connection failed: %s", g_strerror(error)));
+    }
+    end_session(remote);
+}
+
+static void
+on_finished(KdRoute *route, KdSide side, int error, void *user)
+{
+    KdRemote *remote = user;
+
+    (void)route;
+    if (remote->is_closing) {
+        if (side == KD_SIDE_PEER) {
+            end_session(remote);
+        }
+        return;
+    }
+    if (side == KD_SIDE_LINE) {
+        take_debugger_end(remote, error);
+    } else {
+        take_server_end(remote, error);
+    }
+}
+
+static void
+on_failed(KdRoute *route, const GError *error, void *user)
+{
+    KdRemote *remote = user;
+
+    (void)route;
+    if (remote->is_closing) {
+        return;
+    }
+    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT)) {
+        take_reason(remote, g_error_new(G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
+                                        "the server is silent: %s", error->message));
+        end_session(remote);
+    } else if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED)) {
+        take_reason(remote, g_error_copy(error));
+        end_session(remote);
+    } else {
+        fail_session(remote, g_error_copy(error));
+    }
+}
+
+static void
+on_reached(KdRoute *route, void *user)
+{
+    (void)route;
+    (void)user;
+}
+
+static void
+on_flushed(KdRoute *route, void *user)
+{
+    (void)route;
+    (void)user; /* the server closes once it has read CLOSE, which finished tells */
+}
+
+static const KdRouteFuncs route_funcs = {
+    .preamble = on_preamble,
+    .frame = on_frame,
+    .finished = on_finished,
+    .failed = on_failed,
+    .reached = on_reached,
+    .flushed = on_flushed,
+};
+
+/* ---- dialling ---- */
+
+static gboolean
+on_login_late(gpointer data)
+{
+    KdRemote *remote = data;
+
+    remote->timer_id = 0;
+    take_reason(remote, g_error_new(G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
+                                    "the server has not answered within %u s",
+                                    kd_phase_get_deadline_ms(KD_PHASE_AUTH) / 1000));
+    if (remote->dialling != NULL) {
+        g_cancellable_cancel(remote->dialling);
+    } else {
+        say_goodbye(remote, KD_CLOSE_TIMEOUT);
+    }
+    return G_SOURCE_REMOVE;
+}
+
+static void
+on_dialled(GObject *source, GAsyncResult *result, gpointer data)
+{
+    KdRemote *remote = data;
+    KdEndpoint endpoint;
+    GError *error = NULL;
+
+    (void)source;
+    kd_endpoint_init(&endpoint);
+    g_clear_object(&remote->dialling);
+    if (!kd_dial_up_finish(result, &endpoint, &error)) {
+        if (remote->is_freed) {
+            g_clear_error(&error);
+            free_memory(remote);
+            return;
+        }
+        if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
+            g_clear_error(&error);
+        } else {
+            take_reason(remote, error);
+        }
+        end_session(remote);
+        return;
+    }
+    if (remote->is_freed) {
+        kd_endpoint_clear(&endpoint);
+        free_memory(remote);
+        return;
+    }
+    remote->login.trans = remote->base.plan->trans;
+    remote->route = kd_route_new_framed(KD_ROLE_CLIENT, &route_funcs, remote);
+    if (!kd_route_join(remote->route, KD_SIDE_PEER, &endpoint, &error)) {
+        kd_endpoint_clear(&endpoint);
+        take_reason(remote, error);
+        end_session(remote);
+        return;
+    }
+    kd_login_start(remote->route);
+}
+
+static void
+remote_start(KdConnection *connection)
+{
+    KdRemote *remote = (KdRemote *)connection;
+
+    remote->name = kd_dial_up_build_name(connection->registry, connection->plan->server);
+    remote->dialling = g_cancellable_new();
+    remote->timer_id =
+        g_timeout_add(kd_phase_get_deadline_ms(KD_PHASE_AUTH), on_login_late, remote);
+    kd_dial_up_async(connection->registry, connection->plan->server, remote->dialling, on_dialled,
+                     remote);
+}
+
+/* ---- for the owner ---- */
+
+static gboolean
+remote_join(KdConnection *connection, KdDebuggerKind kind, KdEndpoint *endpoint, GError **error)
+{
+    KdRemote *remote = (KdRemote *)connection;
+
+    remote->kind = kind;
+    remote->debugger_fd = endpoint->fd;
+    remote->is_joined = kd_route_join(remote->route, KD_SIDE_LINE, endpoint, error);
+    return remote->is_joined;
+}
+
+static void
+remote_leave(KdConnection *connection)
+{
+    leave_session((KdRemote *)connection);
+}
+
+static void
+remote_close(KdConnection *connection)
+{
+    KdRemote *remote = (KdRemote *)connection;
+
+    if (remote->dialling != NULL) {
+        g_cancellable_cancel(remote->dialling);
+    } else if (!remote->is_closing) {
+        say_goodbye(remote, KD_CLOSE_NORMAL);
+    }
+}
+
+static const KdConnectionOps remote_ops = {
+    .start = remote_start,
+    .join = remote_join,
+    .leave = remote_leave,
+    .close = remote_close,
+    .free = remote_free,
+};
+
+/**
+ * kd_remote_new:
+ *
+ * Returns: (transfer full): a connection that goes over the plan's server
+ */
+KdConnection *
+kd_remote_new(void)
+{
+    KdRemote *remote = g_new0(KdRemote, 1);
+
+    remote->base.ops = &remote_ops;
+    remote->debugger_fd = -1;
+    return &remote->base;
+}

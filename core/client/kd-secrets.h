@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Keeps secrets of the command line out of the process list. */
+#pragma once
+
+#include <glib.h>
+
+void kd_secrets_hide(int argc, char **argv);
