@@ -133,9 +133,6 @@ run_watch(KdLoopWatch *watch)
         loop.is_turn_due = TRUE;
     }
     has_more = watch->funcs->run(watch);
-    if (watch->is_dead) {
-        return;
-    }
     if (watch->is_always_ready) {
         watch->ready |= READY_ALWAYS;
     }

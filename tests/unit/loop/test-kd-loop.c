@@ -444,6 +444,7 @@ read_file(Probe *probe)
         reader->n_read += (size_t)len;
         if (len == 0) {
             reader->n_ends++;
+            probe->watch.ready = 0;
         }
         if ((size_t)len < sizeof bytes && !(probe->watch.ready & KD_READY_HUP)) {
             probe->watch.ready &= ~KD_READY_IN;
@@ -519,6 +520,7 @@ check_turns(gboolean is_pure)
     probe.user = &fds[1];
     g_source_attach(source, NULL);
     probe_add(&probe, fds[0], is_pure, echo);
+    kd_loop_turn(); /* asked for once, and not for ever */
     n_prepared = 0;
     probe_wait(&probe.n_runs, N_ECHOES);
     if (is_pure) {

@@ -64,6 +64,7 @@ test_set(void)
 {
     Device device = {0};
     int fds[2];
+    char byte;
 
     probe_start();
     probe_socketpair(fds);
@@ -80,6 +81,9 @@ test_set(void)
     kd_watch_set(device.watch, KD_READY_OUT | KD_READY_IN);
     probe_turn();
     g_assert_cmpuint(device.seen, ==, KD_READY_OUT | KD_READY_IN);
+    g_assert_cmpint(read(fds[0], &byte, 1), ==, 1);
+    probe_turn();
+    g_assert_cmpuint(device.seen, ==, KD_READY_OUT);
 
     /* a hang-up can't be masked, so 0 must really take it out */
     kd_watch_set(device.watch, 0);
