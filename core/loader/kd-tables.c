@@ -128,21 +128,21 @@ copy_transport(const KdTransport *theirs, const char *path, GError **error)
     if (!check_size(theirs->struct_size, TRANSPORT_MIN_BYTES, path, error)) {
         return NULL;
     }
-    g_autofree KdTransport *own = g_new0(KdTransport, 1);
-    memcpy(own, theirs, MIN(theirs->struct_size, sizeof *own));
-    own->struct_size = sizeof *own;
-    if (!check_scheme(own->scheme, path, "transport", error)) {
+    KdTransport own = {0};
+    memcpy(&own, theirs, MIN(theirs->struct_size, sizeof own));
+    own.struct_size = sizeof own;
+    if (!check_scheme(own.scheme, path, "transport", error)) {
         return NULL;
     }
-    g_autofree char *owner = g_strdup_printf("%s: transport `%s`", path, own->scheme);
-    if (!kd_key_table_is_text(own->summary)) {
+    g_autofree char *owner = g_strdup_printf("%s: transport `%s`", path, own.scheme);
+    if (!kd_key_table_is_text(own.summary)) {
         refuse(error, owner, "it has no summary of one printable line");
         return NULL;
     }
-    if (!kd_key_table_check(own->params, owner, error) || !check_transport(own, owner, error)) {
+    if (!kd_key_table_check(own.params, owner, error) || !check_transport(&own, owner, error)) {
         return NULL;
     }
-    return g_steal_pointer(&own);
+    return g_memdup2(&own, sizeof own);
 }
 
 static KdTarget *
@@ -151,21 +151,21 @@ copy_target(const KdTarget *theirs, const char *path, GError **error)
     if (!check_size(theirs->struct_size, TARGET_MIN_BYTES, path, error)) {
         return NULL;
     }
-    g_autofree KdTarget *own = g_new0(KdTarget, 1);
-    memcpy(own, theirs, MIN(theirs->struct_size, sizeof *own));
-    own->struct_size = sizeof *own;
-    if (!check_scheme(own->scheme, path, "target", error)) {
+    KdTarget own = {0};
+    memcpy(&own, theirs, MIN(theirs->struct_size, sizeof own));
+    own.struct_size = sizeof own;
+    if (!check_scheme(own.scheme, path, "target", error)) {
         return NULL;
     }
-    g_autofree char *owner = g_strdup_printf("%s: target `%s`", path, own->scheme);
-    if (!kd_key_table_is_text(own->summary)) {
+    g_autofree char *owner = g_strdup_printf("%s: target `%s`", path, own.scheme);
+    if (!kd_key_table_is_text(own.summary)) {
         refuse(error, owner, "it has no summary of one printable line");
         return NULL;
     }
-    if (!kd_key_table_check(own->params, owner, error) || !check_target(own, owner, error)) {
+    if (!kd_key_table_check(own.params, owner, error) || !check_target(&own, owner, error)) {
         return NULL;
     }
-    return g_steal_pointer(&own);
+    return g_memdup2(&own, sizeof own);
 }
 
 static gboolean
@@ -217,6 +217,19 @@ check_plugin(const KdPlugin *own, const char *path, GError **error)
     return TRUE;
 }
 
+static gboolean
+fill_tables(KdTables *tables, const char *path, GError **error)
+{
+    if (!check_plugin(&tables->plugin, path, error) || !copy_transports(tables, path, error) ||
+        !copy_targets(tables, path, error)) {
+        return FALSE;
+    }
+    if (tables->transports->len == 0 && tables->targets->len == 0) {
+        return refuse(error, path, "it offers neither a transport nor a target");
+    }
+    return TRUE;
+}
+
 /**
  * kd_tables_new:
  * @plugin: of a module or linked in; nothing beyond its #KdAbi is read before that is accepted
@@ -235,19 +248,15 @@ kd_tables_new(const KdPlugin *plugin, const char *path, GError **error)
     if (!check_abi(&abi, path, error)) {
         return NULL;
     }
-    g_autoptr(KdTables) tables = g_new0(KdTables, 1);
+    KdTables *tables = g_new0(KdTables, 1);
     tables->transports = g_ptr_array_new_with_free_func(g_free);
     tables->targets = g_ptr_array_new_with_free_func(g_free);
     memcpy(&tables->plugin, plugin, MIN(abi.struct_size, sizeof tables->plugin));
-    if (!check_plugin(&tables->plugin, path, error) || !copy_transports(tables, path, error) ||
-        !copy_targets(tables, path, error)) {
+    if (!fill_tables(tables, path, error)) {
+        kd_tables_free(tables);
         return NULL;
     }
-    if (tables->transports->len == 0 && tables->targets->len == 0) {
-        refuse(error, path, "it offers neither a transport nor a target");
-        return NULL;
-    }
-    return g_steal_pointer(&tables);
+    return tables;
 }
 
 /**
