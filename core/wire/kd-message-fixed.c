@@ -12,11 +12,6 @@
 #define CLOSE_BYTES   8u  /* and a text */
 #define FIN_BYTES     8u
 
-/* kd's exit status is this + the code of CLOSE: above 1 (failed, cut) and 2 (usage), below what
- * sysexits.h and the shell use. */
-#define EXIT_STATUS_BASE 32u
-#define EXIT_STATUS_LAST 63u
-
 #define CONTROL_URGENT 1u
 #define N_CONTROL_OPS  32u /* as many as the mask of OPENED has bits */
 
@@ -283,20 +278,6 @@ kd_close_build_version_text(uint16_t client_major, uint16_t client_minor, uint16
     return g_strdup_printf("The client is not using same version of remoting protocol as the "
                            "server (client %u.%u, server %u.%u)",
                            client_major, client_minor, server_major, server_minor);
-}
-
-/**
- * kd_close_get_exit_status:
- * @code: #KdCloseCode, or one that this version does not know
- *
- * Returns: what kd exits with after a CLOSE: 0 for %KD_CLOSE_NORMAL, else 32 + @code, at most 63
- */
-int
-kd_close_get_exit_status(uint32_t code)
-{
-    if (code == KD_CLOSE_NORMAL)
-        return 0;
-    return (int)(EXIT_STATUS_BASE + MIN(code, EXIT_STATUS_LAST - EXIT_STATUS_BASE));
 }
 
 /**

@@ -181,7 +181,6 @@ KdClose *kd_close_parse(const uint8_t *payload, size_t len,
                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 char *kd_close_build_version_text(uint16_t client_major, uint16_t client_minor,
                                   uint16_t server_major, uint16_t server_minor);
-int kd_close_get_exit_status(uint32_t code);
 void kd_close_free(KdClose *close);
 GBytes *kd_fin_build(uint64_t final_offset);
 gboolean kd_fin_parse(uint64_t *final_offset, const uint8_t *payload, size_t len,

@@ -186,16 +186,6 @@ test_missing(void)
     g_assert_false(accepts_entry(KD_FRAME_OPENED, 2, "com", 3, 1));
 }
 
-static void
-test_exit_status(void)
-{
-    g_assert_cmpint(kd_close_get_exit_status(KD_CLOSE_NORMAL), ==, 0);
-    g_assert_cmpint(kd_close_get_exit_status(KD_CLOSE_GOING_AWAY), ==, 33);
-    g_assert_cmpint(kd_close_get_exit_status(KD_CLOSE_VERSION), ==, 45);
-    g_assert_cmpint(kd_close_get_exit_status(31), ==, 63);
-    g_assert_cmpint(kd_close_get_exit_status(UINT32_MAX), ==, 63);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -210,6 +200,5 @@ main(int argc, char **argv)
     g_test_add_func("/wire/result/text-is-made-fit-when-built", test_result_text);
     g_test_add_func("/wire/close/text-is-always-readable", test_close_text);
     g_test_add_func("/wire/open/string-is-never-altered", test_open_is_not_altered);
-    g_test_add_func("/wire/close/exit-status-follows-from-the-code", test_exit_status);
     return g_test_run();
 }
