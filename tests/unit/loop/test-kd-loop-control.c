@@ -249,9 +249,10 @@ test_plain_file(void)
     int data_fd = probe_eventfd();
     Probe probe = {0};
     guint n_before = n_fired;
-    gpointer tag = g_source_add_unix_fd(source, file, G_IO_IN);
+    GPollFD polled = {.fd = file, .events = G_IO_IN};
 
     probe_start();
+    g_source_add_poll(source, &polled);
     g_source_attach(source, NULL);
     probe_wait(n_checks, 10);
     g_unix_fd_add(fd, G_IO_IN, on_fd_fired, NULL);
@@ -259,7 +260,7 @@ test_plain_file(void)
     probe_wait(&n_fired, n_before + 1);
 
     /* where nothing is waited for, it neither spins nor keeps data from waking */
-    g_source_modify_unix_fd(source, tag, 0);
+    polled.events = 0;
     probe_add(&probe, data_fd, TRUE, NULL);
     probe_turn();
     probe.n_runs = 0;
