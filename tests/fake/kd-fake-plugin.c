@@ -10,7 +10,6 @@ const KdPlugin kd_fake_plugin = {
     .name = "fake",
     .version = "0",
     .license = "LGPL-2.1-or-later",
-    .origin = "https://example.org/kdsrv",
     .transports = transports,
     .targets = targets,
 };

@@ -5,4 +5,4 @@
 static const KdTarget *const targets[] = {&kd_fake_target, NULL};
 
 KD_PLUGIN_DEFINE(.name = "fake-target", .version = "0", .license = "LGPL-2.1-or-later",
-                 .origin = "https://example.org/kdsrv", .targets = targets);
+                 .targets = targets);

@@ -5,4 +5,4 @@
 static const KdTransport *const transports[] = {&kd_fake_transport, NULL};
 
 KD_PLUGIN_DEFINE(.name = "fake-transport", .version = "0", .license = "LGPL-2.1-or-later",
-                 .origin = "https://example.org/kdsrv", .transports = transports);
+                 .transports = transports);

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The schemes that the suite knows: strings for them, and the other side of each. */
+#include "kd-check-line.h"
+
+#include <glib/gstdio.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pty.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* ---- transport tcp ---- */
+
+static uint16_t
+get_port(int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof address;
+    g_assert_cmpint(getsockname(fd, (struct sockaddr *)&address, &len), ==, 0);
+    return address.ss_family == AF_INET6
+               ? ntohs(((struct sockaddr_in6 *)(void *)&address)->sin6_port)
+               : ntohs(((struct sockaddr_in *)(void *)&address)->sin_port);
+}
+
+/* A port is held without listening on it: nobody answers there, and it makes a range's first port
+ * busy. */
+static void
+tcp_start(KdCheckPeer *peer)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(bind(peer->fd, (struct sockaddr *)&address, sizeof address), ==, 0);
+    unsigned port = get_port(peer->fd);
+    peer->spec =
+        g_strdup_printf("tcp:port=%u:%u,bind=127.0.0.1", MIN(port, 65500u), MIN(port, 65500u) + 35);
+    peer->spare_spec = g_strdup_printf("tcp:server=127.0.0.1,port=%u", port);
+}
+
+static void
+tcp_bound(KdCheckPeer *peer, const KdListening *listening)
+{
+    g_assert_cmpuint(listening->n_fds, >, 0);
+    peer->client_spec =
+        g_strdup_printf("tcp:server=127.0.0.1,port=%u", get_port(listening->fds[0]));
+}
+
+static void
+tcp_stop(KdCheckPeer *peer)
+{
+    g_close(peer->fd, NULL);
+}
+
+/* ---- transport fake ---- */
+
+static void
+fake_transport_start(KdCheckPeer *peer)
+{
+    peer->spec = g_strdup("fake:name=7");
+    peer->client_spec = g_strdup("fake:name=7");
+    peer->spare_spec = g_strdup("fake:name=8");
+}
+
+/* ---- target fake ---- */
+
+static void
+fake_steer(KdCheckPeer *peer, const char *order)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char answer = '\0';
+    g_autofree char *path = g_build_filename(peer->folder, "steer", NULL);
+    g_assert_cmpuint(g_strlcpy(address.sun_path, path, sizeof address.sun_path), <,
+                     sizeof address.sun_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(connect(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
+    g_assert_cmpint(send(fd, order, strlen(order), MSG_NOSIGNAL), ==, strlen(order));
+    while (recv(fd, &answer, 1, MSG_DONTWAIT) != 1)
+        kd_check_turn(FALSE);
+    g_assert_cmpint(answer, ==, 'o'); /* ok */
+    close(fd);
+    kd_check_settle();
+}
+
+static void
+fake_start(KdCheckPeer *peer)
+{
+    peer->spec = g_strdup_printf("fake:name=7,echo,half,steer=%s/steer", peer->folder);
+}
+
+static void
+fake_stop(KdCheckPeer *peer)
+{
+    g_autofree char *path = g_build_filename(peer->folder, "steer", NULL);
+    if (peer->is_deaf)
+        fake_steer(peer, "go\n");
+    g_unlink(path);
+}
+
+static void
+fake_deafen(KdCheckPeer *peer, gboolean is_deaf)
+{
+    peer->is_deaf = is_deaf;
+    fake_steer(peer, is_deaf ? "stop\n" : "go\n");
+}
+
+static void
+fake_lose(KdCheckPeer *peer)
+{
+    fake_steer(peer, "lose\n");
+}
+
+static void
+fake_restore(KdCheckPeer *peer)
+{
+    fake_steer(peer, "back\n");
+}
+
+/* ---- target com, a VM's pipe ---- */
+
+static void
+pipe_restore(KdCheckPeer *peer)
+{
+    g_autofree char *path = g_build_filename(peer->folder, "pipe", NULL);
+    kd_check_lines_listen(peer, path);
+}
+
+static void
+pipe_start(KdCheckPeer *peer)
+{
+    peer->spec = g_strdup_printf("com:pipe,port=%s/pipe,reconnect", peer->folder);
+    pipe_restore(peer);
+}
+
+static void
+pipe_stop(KdCheckPeer *peer)
+{
+    g_autofree char *path = g_build_filename(peer->folder, "pipe", NULL);
+    kd_check_lines_close(peer);
+    g_unlink(path);
+}
+
+/* ---- target com, a line ---- */
+
+static void
+pty_start(KdCheckPeer *peer)
+{
+    char name[64];
+    struct termios termios;
+    int master = -1;
+    g_assert_cmpint(openpty(&master, &peer->other_fd, NULL, NULL, NULL), ==, 0);
+    g_assert_cmpint(ttyname_r(peer->other_fd, name, sizeof name), ==, 0);
+    g_assert_cmpint(tcgetattr(master, &termios), ==, 0);
+    cfmakeraw(&termios);
+    g_assert_cmpint(tcsetattr(master, TCSANOW, &termios), ==, 0);
+    kd_check_lines_add(peer, master);
+    peer->spec = g_strdup_printf("com:port=%s,baud=57600", name);
+}
+
+static void
+pty_stop(KdCheckPeer *peer)
+{
+    kd_check_lines_close(peer);
+    close(peer->other_fd);
+}
+
+/* ---- strings from the command line ---- */
+
+static char *given_spec;
+static char *given_client_spec;
+
+static void
+given_start(KdCheckPeer *peer)
+{
+    peer->spec = g_strdup(given_spec);
+    peer->client_spec = g_strdup(given_client_spec != NULL ? given_client_spec : given_spec);
+}
+
+static const KdCheckAdapter given = {.name = "given", .start = given_start};
+
+static const KdCheckAdapter adapters[] = {
+    {
+        .name = "tcp",
+        .scheme = "tcp",
+        .start = tcp_start,
+        .stop = tcp_stop,
+        .bound = tcp_bound,
+    },
+    {.name = "fake-transport", .scheme = "fake", .start = fake_transport_start},
+    {
+        .name = "fake",
+        .scheme = "fake",
+        .start = fake_start,
+        .stop = fake_stop,
+        .deafen = fake_deafen,
+        .lose = fake_lose,
+        .restore = fake_restore,
+    },
+    {
+        .name = "com-pipe",
+        .scheme = "com",
+        .start = pipe_start,
+        .stop = pipe_stop,
+        .deafen = kd_check_lines_deafen,
+        .lose = pipe_stop,
+        .restore = pipe_restore,
+    },
+    {
+        .name = "com-pty",
+        .scheme = "com",
+        .start = pty_start,
+        .stop = pty_stop,
+        .deafen = kd_check_lines_deafen,
+    },
+};
+
+/**
+ * kd_check_find_adapter:
+ *
+ * Returns: (transfer none) (nullable): the adapter of this name
+ */
+const KdCheckAdapter *
+kd_check_find_adapter(const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(adapters); i++) {
+        if (strcmp(adapters[i].name, name) == 0)
+            return &adapters[i];
+    }
+    return NULL;
+}
+
+/**
+ * kd_check_get_given_adapter:
+ * @spec: of the target, or of the transport's server
+ * @client_spec: (nullable): of the transport's client
+ *
+ * Returns: (transfer none): an adapter for strings that lead to an echo
+ */
+const KdCheckAdapter *
+kd_check_get_given_adapter(const char *spec, const char *client_spec)
+{
+    given_spec = g_strdup(spec);
+    given_client_spec = g_strdup(client_spec);
+    return &given;
+}
+
+/**
+ * kd_check_peer_new:
+ *
+ * Starts the other side.
+ */
+KdCheckPeer *
+kd_check_peer_new(const KdCheckAdapter *adapter)
+{
+    g_autoptr(GError) error = NULL;
+    KdCheckPeer *peer = g_new0(KdCheckPeer, 1);
+    peer->adapter = adapter;
+    peer->fd = -1;
+    peer->other_fd = -1;
+    peer->folder = g_dir_make_tmp("kd-check-XXXXXX", &error);
+    g_assert_no_error(error);
+    adapter->start(peer);
+    return peer;
+}
+
+/**
+ * kd_check_peer_free:
+ *
+ * Stops the other side and removes its folder.
+ */
+void
+kd_check_peer_free(KdCheckPeer *peer)
+{
+    if (peer->adapter->stop != NULL)
+        peer->adapter->stop(peer);
+    g_assert_cmpint(g_rmdir(peer->folder), ==, 0);
+    g_free(peer->folder);
+    g_free(peer->spec);
+    g_free(peer->client_spec);
+    g_free(peer->spare_spec);
+    g_free(peer);
+}
