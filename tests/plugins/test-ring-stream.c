@@ -91,16 +91,19 @@ host_write(Pair *pair, const void *buf, size_t len)
 static void
 test_bytes_arrive(Pair *pair, gconstpointer size)
 {
-    /* Steps that share no factor with the size walk over every place of the ring. */
+    /* Two bytes stay behind, so that the rings never start over: 5 of 7 walks over every place. */
     guint8 next_in = 0;
     guint8 next_out = 0;
+    guint8 buf[5];
     (void)size;
     pair->is_echoing = TRUE;
     for (int round = 0; round < 1000; round++) {
-        guint8 buf[5];
-        for (size_t i = 0; i < sizeof(buf); i++)
+        size_t len = round == 0 ? 2 : sizeof(buf);
+        for (size_t i = 0; i < len; i++)
             buf[i] = next_in++;
-        g_assert_cmpint(host_write(pair, buf, sizeof(buf)), ==, sizeof(buf));
+        g_assert_cmpint(host_write(pair, buf, len), ==, (gssize)len);
+        if (round == 0)
+            continue;
         memset(buf, 0, sizeof(buf));
         g_assert_cmpint(host_read(pair, buf, sizeof(buf)), ==, sizeof(buf));
         for (size_t i = 0; i < sizeof(buf); i++)
