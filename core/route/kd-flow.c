@@ -226,6 +226,7 @@ commit(KdRoute *route, KdBatch *batch)
     }
     batch->n = 0;
     batch->len = 0;
+    (void) kd_flow_flush(route, KD_SIDE_LINE);
 }
 
 /* ---- the framed peer ---- */

@@ -274,6 +274,32 @@ kd_route_shut(KdRoute *route, KdSide side)
 }
 
 /**
+ * kd_route_hang_up:
+ * @route: a framed route
+ *
+ * Shuts our direction of the peer's connection down: the last thing after CLOSE.
+ */
+void
+kd_route_hang_up(KdRoute *route)
+{
+    if (route->ends[KD_SIDE_PEER] != NULL) {
+        kd_end_shutdown_write(route->ends[KD_SIDE_PEER]);
+    }
+}
+
+/**
+ * kd_route_get_line_flags:
+ * @route: a route
+ *
+ * Returns: KD_ENDPOINT_* of the line's end; 0 where there is none
+ */
+uint32_t
+kd_route_get_line_flags(const KdRoute *route)
+{
+    return route->ends[KD_SIDE_LINE] != NULL ? route->ends[KD_SIDE_LINE]->endpoint.flags : 0;
+}
+
+/**
  * kd_route_hold:
  * @route: a framed route
  * @at: offset in the peer's bytes
