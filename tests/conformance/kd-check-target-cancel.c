@@ -23,18 +23,17 @@ cancel_open(const KdCheckSubject *subject, KdCheckPeer *peer, int moment)
     kd_check_call_cancel_after(&call, moment, TRUE);
     gboolean is_open = kd_check_link_finish_open(&link, &call, &error);
     check_outcome(is_open, error, moment);
+    kd_check_call_clear(&call);
     if (is_open) {
-        kd_check_call_clear(&call);
         (void)kd_check_link_close(&link);
         return;
     }
-    /* The device is free at once, even while the result lives. */
+    /* With the result gone, nothing of the opening is left: the device is free. */
     link.is_closed = TRUE;
     KdCheckLink next;
     kd_check_link_open(&next, subject, peer);
     kd_check_link_echo(&next, 10, 1);
     (void)kd_check_link_close(&next);
-    kd_check_call_clear(&call);
     kd_check_link_clear(&link);
 }
 
