@@ -11,8 +11,9 @@
 
 #include <errno.h>
 
-/* From accept to authentication; ticks are counted, so the last one comes at most 10 s after. */
-#define PREAUTH_TICKS 10u
+/* From accept to authentication, and from there to a request; ticks are counted, so the last one
+ * comes at most 10 s after. */
+#define DEADLINE_TICKS 10u
 /* For CLOSE to be read by the client. */
 #define LINGER_MS 2000u
 /* Before the client is told that its target is lost: reopening may be refused at once. */
@@ -30,6 +31,7 @@ struct KdSession {
     guint32 started_tick;
     gint64 started_us;
     gboolean is_authenticated;
+    gboolean has_asked;
     /* the link */
     KdLink *link;
     KdEndpoint endpoint; /* open, but not on the route */
@@ -448,9 +450,10 @@ take_open(KdSession *session, const uint8_t *payload, size_t len)
     KdLink *link;
 
     if (request == NULL) {
-        close_with_error(session, KD_CLOSE_PROTOCOL_ERROR, error);
+        close_with_error(session, KD_CLOSE_BAD_REQUEST, error);
         return;
     }
+    session->has_asked = TRUE;
     if (request->identity != NULL) {
         /* A claim of the client's, so what is known stands beside it. */
         session->identity = g_strdup_printf("%s (%s)", request->identity, session->peer);
@@ -502,6 +505,7 @@ take_auth(KdSession *session, const uint8_t *payload, size_t len)
     kd_route_send(session->route, KD_FRAME_AUTH, kd_auth_build(&done));
     kd_wire_advance(kd_route_get_wire(session->route), KD_PHASE_READY);
     session->is_authenticated = TRUE;
+    session->started_tick = kd_tick_get_now();
     kd_route_set_keepalive(session->route, TRUE);
     session->funcs->authenticated(session, session->user);
 }
@@ -613,8 +617,13 @@ on_tick(KdTick *tick)
 {
     KdSession *session = (KdSession *)(void *)((char *)tick - offsetof(KdSession, tick));
 
-    if (!session->is_authenticated && !session->is_closing &&
-        kd_tick_get_now() - session->started_tick >= PREAUTH_TICKS) {
+    if (session->is_closing || session->has_asked ||
+        kd_tick_get_now() - session->started_tick < DEADLINE_TICKS) {
+        return;
+    }
+    if (session->is_authenticated) {
+        kd_session_close(session, KD_CLOSE_TIMEOUT, "nothing was asked for in time");
+    } else {
         kd_session_drop(session, "not authenticated in time");
     }
 }
