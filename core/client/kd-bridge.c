@@ -4,8 +4,8 @@
 
 #include "kd-child.h"
 #include "kd-connection.h"
+#include "kd-debug-socket.h"
 #include "kd-hangup.h"
-#include "kd-listener.h"
 #include "kd-notice.h"
 #include "kd-outcome.h"
 #include "kd-pty.h"
@@ -35,7 +35,7 @@ typedef struct {
     const KdHandover *handover;
     GMainLoop *loop;
     KdConnection *connection;
-    KdListener *listener;
+    KdDebugSocket *socket;
     KdPty *pty;
     KdChild *child;
     KdEndpoint debugger;
@@ -103,8 +103,8 @@ static void
 quit(KdBridge *bridge)
 {
     bridge->is_quitting = TRUE;
-    if (bridge->listener != NULL) {
-        kd_listener_pause(bridge->listener);
+    if (bridge->socket != NULL) {
+        kd_debug_socket_pause(bridge->socket);
     }
     drop_debugger(bridge);
     if (bridge->child != NULL) {
@@ -162,7 +162,7 @@ on_child_ended(int status, void *user)
     if (bridge->is_joined && !bridge->is_quitting) {
         /* Its socket has closed, so the session ends by itself once the last bytes are through. */
         bridge->is_quitting = TRUE;
-        kd_listener_pause(bridge->listener);
+        kd_debug_socket_pause(bridge->socket);
         bridge->timer_id = g_timeout_add(LAST_BYTES_MS, on_last_bytes_late, bridge);
         return;
     }
@@ -173,7 +173,7 @@ static void
 start_child(KdBridge *bridge)
 {
     const KdProfile *profile = bridge->handover->profile;
-    const char *address = kd_listener_get_address(bridge->listener);
+    const char *address = kd_debug_socket_get_address(bridge->socket);
     g_auto(GStrv) argv = kd_profile_build_argv(profile, bridge->handover->argv, address);
     g_auto(GStrv) environment = kd_profile_build_environment(profile, address);
     g_autoptr(GError) error = NULL;
@@ -187,26 +187,33 @@ start_child(KdBridge *bridge)
         quit(bridge);
         return;
     }
-    kd_listener_accept(bridge->listener, on_accepted, bridge);
+    kd_debug_socket_accept(bridge->socket, on_accepted, bridge);
 }
 
 /* ---- sessions ---- */
 
+static KdDebuggerKind
+get_debugger_kind(const KdBridge *bridge)
+{
+    switch (bridge->handover->kind) {
+    case KD_HANDOVER_STDIO:
+        return KD_DEBUGGER_STDIO;
+    case KD_HANDOVER_PTY:
+        return KD_DEBUGGER_PTY;
+    default:
+        return kd_debug_socket_is_tcp(bridge->socket) ? KD_DEBUGGER_TCP : KD_DEBUGGER_UNIX;
+    }
+}
+
 static void
 join_debugger(KdBridge *bridge)
 {
-    static const KdDebuggerKind kinds[] = {
-        [KD_HANDOVER_STDIO] = KD_DEBUGGER_STDIO,
-        [KD_HANDOVER_PTY] = KD_DEBUGGER_PTY,
-        [KD_HANDOVER_LISTEN] = KD_DEBUGGER_SOCKET,
-        [KD_HANDOVER_CHILD] = KD_DEBUGGER_SOCKET,
-    };
     g_autoptr(GError) error = NULL;
 
     g_clear_handle_id(&bridge->hangup_id, g_source_remove);
     bridge->is_joined = TRUE;
     bridge->has_debugger = FALSE;
-    if (!kd_connection_join(bridge->connection, kinds[bridge->handover->kind], &bridge->debugger,
+    if (!kd_connection_join(bridge->connection, get_debugger_kind(bridge), &bridge->debugger,
                             &error)) {
         print_error(error);
         kd_endpoint_clear(&bridge->debugger);
@@ -234,8 +241,8 @@ on_half_closed(KdConnection *connection, void *user)
     KdBridge *bridge = user;
 
     (void)connection;
-    if (bridge->listener != NULL && !bridge->is_quitting) {
-        kd_listener_accept(bridge->listener, on_accepted, bridge);
+    if (bridge->socket != NULL && !bridge->is_quitting) {
+        kd_debug_socket_accept(bridge->socket, on_accepted, bridge);
     }
 }
 
@@ -255,7 +262,7 @@ go_on(KdBridge *bridge, gboolean was_joined, int status)
         start_session(bridge); /* it came while the last one had half gone */
     } else {
         drop_debugger(bridge);
-        kd_listener_accept(bridge->listener, on_accepted, bridge);
+        kd_debug_socket_accept(bridge->socket, on_accepted, bridge);
     }
 }
 
@@ -344,16 +351,16 @@ listen_for_debugger(KdBridge *bridge, GError **error)
 {
     g_autofree char *name = NULL;
 
-    bridge->listener = kd_listener_new(bridge->handover->where, error);
-    if (bridge->listener == NULL) {
+    bridge->socket = kd_debug_socket_new(bridge->handover->where, error);
+    if (bridge->socket == NULL) {
         return FALSE;
     }
-    name = kd_listener_build_name(bridge->listener);
+    name = kd_debug_socket_build_name(bridge->socket);
     kd_notice_print("listening on %s", name);
-    if (kd_listener_is_exposed(bridge->listener)) {
+    if (kd_debug_socket_is_exposed(bridge->socket)) {
         kd_notice_print("%s: whoever reaches this address drives the target", name);
     }
-    kd_listener_accept(bridge->listener, on_accepted, bridge);
+    kd_debug_socket_accept(bridge->socket, on_accepted, bridge);
     return TRUE;
 }
 
@@ -375,8 +382,8 @@ prepare(KdBridge *bridge, GError **error)
         return listen_for_debugger(bridge, error);
     case KD_HANDOVER_CHILD:
     default:
-        bridge->listener = kd_listener_new_private(bridge->handover->profile->is_tcp, error);
-        return bridge->listener != NULL;
+        bridge->socket = kd_debug_socket_new_private(bridge->handover->profile->is_tcp, error);
+        return bridge->socket != NULL;
     }
 }
 
@@ -389,7 +396,7 @@ clear_bridge(KdBridge *bridge)
     g_clear_handle_id(&bridge->timer_id, g_source_remove);
     g_clear_pointer(&bridge->connection, kd_connection_free);
     drop_debugger(bridge);
-    g_clear_pointer(&bridge->listener, kd_listener_free);
+    g_clear_pointer(&bridge->socket, kd_debug_socket_free);
     g_clear_pointer(&bridge->pty, kd_pty_free);
     g_clear_pointer(&bridge->child, kd_child_free);
     g_main_loop_unref(bridge->loop);

@@ -7,9 +7,10 @@
 #include "kd-registry.h"
 
 typedef enum {
-    KD_DEBUGGER_STDIO = 0,  /* its end of file is a half-close for certain                      */
-    KD_DEBUGGER_PTY = 1,    /* can be told nothing, and never ends                              */
-    KD_DEBUGGER_SOCKET = 2, /* closed for good or by half, which TCP can't tell apart           */
+    KD_DEBUGGER_STDIO = 0, /* its end of file is a half-close for certain                      */
+    KD_DEBUGGER_PTY = 1,   /* can be told nothing, and never ends                              */
+    KD_DEBUGGER_UNIX = 2,  /* a socket that tells a half-close from being gone                  */
+    KD_DEBUGGER_TCP = 3,   /* a socket that does not                                            */
 } KdDebuggerKind;
 
 typedef struct KdConnection KdConnection;

@@ -224,20 +224,22 @@ on_debugger_gone(gpointer data)
 static void
 take_debugger_end(KdDirect *direct, int error)
 {
+    gboolean is_socket = direct->debugger_fd >= 0;
+
     direct->is_debugger_finished = TRUE;
     if (error != 0 || direct->waiting != NULL) {
         close_link(direct, NULL);
         return;
     }
-    if (direct->kind == KD_DEBUGGER_SOCKET &&
-        (!direct->has_half_close || kd_hangup_is_gone(direct->debugger_fd))) {
+    if ((is_socket && kd_hangup_is_gone(direct->debugger_fd)) ||
+        (direct->kind == KD_DEBUGGER_TCP && !direct->has_half_close)) {
         close_link(direct, NULL);
         return;
     }
     if (direct->has_half_close) {
         kd_route_shut(direct->route, KD_SIDE_LINE);
     }
-    if (direct->kind == KD_DEBUGGER_SOCKET) {
+    if (is_socket) {
         direct->hangup_id = kd_hangup_watch(direct->debugger_fd, on_debugger_gone, direct);
         direct->base.funcs->half_closed(&direct->base, direct->base.user);
     }

@@ -268,19 +268,20 @@ static void
 take_debugger_end(KdRemote *remote, int error)
 {
     gboolean has_half_close = remote->login.opened->has_half_close;
+    gboolean is_socket = remote->debugger_fd >= 0;
 
     remote->is_line_finished = TRUE;
     if (remote->is_peer_finished || error != 0) {
         leave_session(remote);
         return;
     }
-    if (remote->kind == KD_DEBUGGER_SOCKET &&
-        (!has_half_close || kd_hangup_is_gone(remote->debugger_fd))) {
+    if ((is_socket && kd_hangup_is_gone(remote->debugger_fd)) ||
+        (remote->kind == KD_DEBUGGER_TCP && !has_half_close)) {
         leave_session(remote);
         return;
     }
     kd_route_shut(remote->route, KD_SIDE_PEER);
-    if (remote->kind == KD_DEBUGGER_SOCKET) {
+    if (is_socket) {
         remote->hangup_id = kd_hangup_watch(remote->debugger_fd, on_debugger_gone, remote);
         remote->base.funcs->half_closed(&remote->base, remote->base.user);
     }

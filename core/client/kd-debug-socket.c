@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Where a local debugger connects: a UNIX socket or a TCP port. */
-#include "kd-listener.h"
+#include "kd-debug-socket.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -20,13 +20,13 @@
 #define MOST_PORT   65535u
 
 /**
- * KdListener:
+ * KdDebugSocket:
  * @address: as a debugger is told: a path, or `HOST:PORT`
  * @path: (nullable): socket to remove
  * @folder: (nullable): private folder to remove
  * @accept_id: accepts, 0 = does not
  */
-struct KdListener {
+struct KdDebugSocket {
     int fd;
     gboolean is_tcp;
     gboolean is_exposed;
@@ -34,7 +34,7 @@ struct KdListener {
     char *path;
     char *folder;
     guint accept_id;
-    KdListenerFunc fn;
+    KdDebugSocketFunc fn;
     void *user;
 };
 
@@ -91,7 +91,7 @@ bind_private(int fd, const struct sockaddr_un *address)
 }
 
 static gboolean
-listen_unix(KdListener *listener, const char *path, GError **error)
+listen_unix(KdDebugSocket *debug_socket, const char *path, GError **error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int code;
@@ -103,20 +103,20 @@ listen_unix(KdListener *listener, const char *path, GError **error)
         return FALSE;
     }
     memcpy(address.sun_path, path, strlen(path) + 1);
-    listener->fd = open_socket(AF_UNIX, error);
-    if (listener->fd < 0) {
+    debug_socket->fd = open_socket(AF_UNIX, error);
+    if (debug_socket->fd < 0) {
         return FALSE;
     }
-    code = bind_private(listener->fd, &address);
+    code = bind_private(debug_socket->fd, &address);
     if (code == EADDRINUSE && is_stale(path, &address) && unlink(path) == 0) {
-        code = bind_private(listener->fd, &address);
+        code = bind_private(debug_socket->fd, &address);
     }
     if (code != 0) {
         return set_errno_error(error, path, code);
     }
-    listener->path = g_strdup(path);
-    listener->address = g_strdup(path);
-    if (listen(listener->fd, BACKLOG) != 0) {
+    debug_socket->path = g_strdup(path);
+    debug_socket->address = g_strdup(path);
+    if (listen(debug_socket->fd, BACKLOG) != 0) {
         return set_errno_error(error, path, errno);
     }
     return TRUE;
@@ -173,7 +173,7 @@ build_tcp_address(int fd)
 }
 
 static gboolean
-listen_tcp(KdListener *listener, const char *text, GError **error)
+listen_tcp(KdDebugSocket *debug_socket, const char *text, GError **error)
 {
     struct sockaddr_storage native = {0};
     g_autoptr(GSocketAddress) address = parse_tcp(text, error);
@@ -182,159 +182,172 @@ listen_tcp(KdListener *listener, const char *text, GError **error)
     if (address == NULL || !g_socket_address_to_native(address, &native, sizeof native, error)) {
         return FALSE;
     }
-    listener->is_tcp = TRUE;
-    listener->is_exposed = !g_inet_address_get_is_loopback(
+    debug_socket->is_tcp = TRUE;
+    debug_socket->is_exposed = !g_inet_address_get_is_loopback(
         g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(address)));
-    listener->fd = open_socket(native.ss_family, error);
-    if (listener->fd < 0) {
+    debug_socket->fd = open_socket(native.ss_family, error);
+    if (debug_socket->fd < 0) {
         return FALSE;
     }
-    (void)setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(listener->fd, (struct sockaddr *)&native,
+    (void)setsockopt(debug_socket->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(debug_socket->fd, (struct sockaddr *)&native,
              (socklen_t)g_socket_address_get_native_size(address)) != 0 ||
-        listen(listener->fd, BACKLOG) != 0) {
+        listen(debug_socket->fd, BACKLOG) != 0) {
         int code = errno;
         g_autofree char *name = g_strconcat(TCP_SCHEME, text, NULL);
 
         return set_errno_error(error, name, code);
     }
-    listener->address = build_tcp_address(listener->fd);
+    debug_socket->address = build_tcp_address(debug_socket->fd);
     return TRUE;
 }
 
 /* ---- for the owner ---- */
 
-static KdListener *
+static KdDebugSocket *
 new_empty(void)
 {
-    KdListener *listener = g_new0(KdListener, 1);
+    KdDebugSocket *debug_socket = g_new0(KdDebugSocket, 1);
 
-    listener->fd = -1;
-    return listener;
+    debug_socket->fd = -1;
+    return debug_socket;
 }
 
 /**
- * kd_listener_new:
+ * kd_debug_socket_new:
  * @address: `unix:PATH` or `tcp:HOST:PORT`, as --listen has it
  * @error: return location
  *
  * Listens. A socket that a dead process has left behind is replaced.
  *
- * Returns: (transfer full): the listener, or %NULL; %KD_ERROR_PARAM_INVALID for a wrong address,
- * %G_IO_ERROR_ADDRESS_IN_USE
+ * Returns: (transfer full): the listening socket, or %NULL; %KD_ERROR_PARAM_INVALID for a wrong
+ * address, %G_IO_ERROR_ADDRESS_IN_USE
  */
-KdListener *
-kd_listener_new(const char *address, GError **error)
+KdDebugSocket *
+kd_debug_socket_new(const char *address, GError **error)
 {
-    g_autoptr(KdListener) listener = new_empty();
+    g_autoptr(KdDebugSocket) debug_socket = new_empty();
     gboolean is_open;
 
     if (g_str_has_prefix(address, UNIX_SCHEME)) {
-        is_open = listen_unix(listener, address + strlen(UNIX_SCHEME), error);
+        is_open = listen_unix(debug_socket, address + strlen(UNIX_SCHEME), error);
     } else if (g_str_has_prefix(address, TCP_SCHEME)) {
-        is_open = listen_tcp(listener, address + strlen(TCP_SCHEME), error);
+        is_open = listen_tcp(debug_socket, address + strlen(TCP_SCHEME), error);
     } else {
         g_set_error_literal(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
                             "--listen: expected unix:PATH or tcp:HOST:PORT");
         return NULL;
     }
-    return is_open ? g_steal_pointer(&listener) : NULL;
+    return is_open ? g_steal_pointer(&debug_socket) : NULL;
 }
 
 /**
- * kd_listener_new_private:
+ * kd_debug_socket_new_private:
  * @is_tcp: a free port of the loopback; else a socket in a folder that only we may enter
  * @error: return location
  *
  * Listens for a debugger that is started by us.
  *
- * Returns: (transfer full): the listener, or %NULL
+ * Returns: (transfer full): the listening socket, or %NULL
  */
-KdListener *
-kd_listener_new_private(gboolean is_tcp, GError **error)
+KdDebugSocket *
+kd_debug_socket_new_private(gboolean is_tcp, GError **error)
 {
-    g_autoptr(KdListener) listener = new_empty();
+    g_autoptr(KdDebugSocket) debug_socket = new_empty();
     g_autofree char *path = NULL;
 
     if (is_tcp) {
-        return kd_listener_new(TCP_SCHEME "127.0.0.1:0", error);
+        return kd_debug_socket_new(TCP_SCHEME "127.0.0.1:0", error);
     }
-    listener->folder = g_dir_make_tmp("kd-XXXXXX", error);
-    if (listener->folder == NULL) {
+    debug_socket->folder = g_dir_make_tmp("kd-XXXXXX", error);
+    if (debug_socket->folder == NULL) {
         return NULL;
     }
-    path = g_build_filename(listener->folder, SOCKET_NAME, NULL);
-    return listen_unix(listener, path, error) ? g_steal_pointer(&listener) : NULL;
+    path = g_build_filename(debug_socket->folder, SOCKET_NAME, NULL);
+    return listen_unix(debug_socket, path, error) ? g_steal_pointer(&debug_socket) : NULL;
 }
 
 /**
- * kd_listener_free:
- * @listener: (nullable): a listener
+ * kd_debug_socket_free:
+ * @debug_socket: (nullable): a listening socket
  *
  * Stops listening and removes what it made in the file system.
  */
 void
-kd_listener_free(KdListener *listener)
+kd_debug_socket_free(KdDebugSocket *debug_socket)
 {
-    if (listener == NULL) {
+    if (debug_socket == NULL) {
         return;
     }
-    kd_listener_pause(listener);
-    if (listener->path != NULL) {
-        (void)unlink(listener->path);
+    kd_debug_socket_pause(debug_socket);
+    if (debug_socket->path != NULL) {
+        (void)unlink(debug_socket->path);
     }
-    if (listener->folder != NULL) {
-        (void)g_rmdir(listener->folder);
+    if (debug_socket->folder != NULL) {
+        (void)g_rmdir(debug_socket->folder);
     }
-    if (listener->fd >= 0) {
-        (void)close(listener->fd);
+    if (debug_socket->fd >= 0) {
+        (void)close(debug_socket->fd);
     }
-    g_free(listener->address);
-    g_free(listener->path);
-    g_free(listener->folder);
-    g_free(listener);
+    g_free(debug_socket->address);
+    g_free(debug_socket->path);
+    g_free(debug_socket->folder);
+    g_free(debug_socket);
 }
 
 /**
- * kd_listener_get_address:
- * @listener: a listener
+ * kd_debug_socket_get_address:
+ * @debug_socket: a listening socket
  *
  * Returns: what a debugger is told: a path, or `HOST:PORT` with the real port
  */
 const char *
-kd_listener_get_address(const KdListener *listener)
+kd_debug_socket_get_address(const KdDebugSocket *debug_socket)
 {
-    return listener->address;
+    return debug_socket->address;
 }
 
 /**
- * kd_listener_build_name:
- * @listener: a listener
+ * kd_debug_socket_build_name:
+ * @debug_socket: a listening socket
  *
  * Returns: (transfer full): the address as --listen would have it
  */
 char *
-kd_listener_build_name(const KdListener *listener)
+kd_debug_socket_build_name(const KdDebugSocket *debug_socket)
 {
-    return g_strconcat(listener->is_tcp ? TCP_SCHEME : UNIX_SCHEME, listener->address, NULL);
+    return g_strconcat(debug_socket->is_tcp ? TCP_SCHEME : UNIX_SCHEME, debug_socket->address,
+                       NULL);
 }
 
 /**
- * kd_listener_is_exposed:
- * @listener: a listener
+ * kd_debug_socket_is_tcp:
+ * @debug_socket: a listening socket
+ *
+ * Returns: whether it is a TCP port, else a UNIX socket
+ */
+gboolean
+kd_debug_socket_is_tcp(const KdDebugSocket *debug_socket)
+{
+    return debug_socket->is_tcp;
+}
+
+/**
+ * kd_debug_socket_is_exposed:
+ * @debug_socket: a listening socket
  *
  * Returns: whether others than this machine may reach it
  */
 gboolean
-kd_listener_is_exposed(const KdListener *listener)
+kd_debug_socket_is_exposed(const KdDebugSocket *debug_socket)
 {
-    return listener->is_exposed;
+    return debug_socket->is_exposed;
 }
 
 static gboolean
 on_connection(gint fd, GIOCondition condition, gpointer data)
 {
-    KdListener *listener = data;
+    KdDebugSocket *debug_socket = data;
     int on = 1;
     int debugger = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
@@ -342,42 +355,42 @@ on_connection(gint fd, GIOCondition condition, gpointer data)
     if (debugger < 0) {
         return G_SOURCE_CONTINUE; /* it has gone again */
     }
-    if (listener->is_tcp) {
+    if (debug_socket->is_tcp) {
         /* Small requests and answers: waiting to fill a segment costs 40 ms each. */
         (void)setsockopt(debugger, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
-    listener->accept_id = 0;
-    listener->fn(debugger, listener->user);
+    debug_socket->accept_id = 0;
+    debug_socket->fn(debugger, debug_socket->user);
     return G_SOURCE_REMOVE;
 }
 
 /**
- * kd_listener_accept:
- * @listener: a listener
+ * kd_debug_socket_accept:
+ * @debug_socket: a listening socket
  * @fn: called once, with the next debugger
  * @user: for @fn
  *
  * Takes the next debugger, the others wait in the backlog. Does nothing when it is accepting.
  */
 void
-kd_listener_accept(KdListener *listener, KdListenerFunc fn, void *user)
+kd_debug_socket_accept(KdDebugSocket *debug_socket, KdDebugSocketFunc fn, void *user)
 {
-    if (listener->accept_id != 0) {
+    if (debug_socket->accept_id != 0) {
         return;
     }
-    listener->fn = fn;
-    listener->user = user;
-    listener->accept_id = g_unix_fd_add(listener->fd, G_IO_IN, on_connection, listener);
+    debug_socket->fn = fn;
+    debug_socket->user = user;
+    debug_socket->accept_id = g_unix_fd_add(debug_socket->fd, G_IO_IN, on_connection, debug_socket);
 }
 
 /**
- * kd_listener_pause:
- * @listener: a listener
+ * kd_debug_socket_pause:
+ * @debug_socket: a listening socket
  *
  * Accepts nobody for now.
  */
 void
-kd_listener_pause(KdListener *listener)
+kd_debug_socket_pause(KdDebugSocket *debug_socket)
 {
-    g_clear_handle_id(&listener->accept_id, g_source_remove);
+    g_clear_handle_id(&debug_socket->accept_id, g_source_remove);
 }
