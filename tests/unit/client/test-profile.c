@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Key files of debuggers: reading, matching, expanding. */
+#include "kd-profile.h"
+
+#include <glib/gstdio.h>
+#include <kdsrv/kd-plugin.h>
+#include <string.h>
+
+#define GDB                                       \
+    "[Debugger]\nNames=gdb;gdb-multiarch;*-gdb\n" \
+    "Listen=unix\nArguments=-ex;target remote ${ADDRESS}\n"
+
+typedef struct {
+    char *folder;
+    GPtrArray *paths;
+} Folder;
+
+static void
+set_up(Folder *folder, gconstpointer unused)
+{
+    (void)unused;
+    folder->folder = g_dir_make_tmp("kd-profile-XXXXXX", NULL);
+    g_assert_nonnull(folder->folder);
+    folder->paths = g_ptr_array_new_with_free_func(g_free);
+}
+
+static void
+tear_down(Folder *folder, gconstpointer unused)
+{
+    (void)unused;
+    for (guint i = 0; i < folder->paths->len; i++) {
+        g_assert_cmpint(g_remove(folder->paths->pdata[i]), ==, 0);
+    }
+    g_ptr_array_unref(folder->paths);
+    g_assert_cmpint(g_rmdir(folder->folder), ==, 0);
+    g_free(folder->folder);
+}
+
+static const char *
+write_profile(Folder *folder, const char *name, const char *text)
+{
+    char *path = g_build_filename(folder->folder, name, NULL);
+
+    g_ptr_array_add(folder->paths, path);
+    g_assert_true(g_file_set_contents(path, text, -1, NULL));
+    return path;
+}
+
+static void
+test_load(Folder *folder, gconstpointer unused)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdProfile) profile = kd_profile_load(write_profile(folder, "gdb.conf", GDB), &error);
+
+    (void)unused;
+    g_assert_no_error(error);
+    g_assert_false(profile->is_tcp);
+    g_assert_true(kd_profile_is_for(profile, "gdb"));
+    g_assert_true(kd_profile_is_for(profile, "/opt/cross/bin/arm-none-eabi-gdb"));
+    g_assert_false(kd_profile_is_for(profile, "gdbserver"));
+    g_assert_false(kd_profile_is_for(profile, "/gdb/lldb"));
+}
+
+static void
+test_argv(Folder *folder, gconstpointer unused)
+{
+    static const char *const user[] = {"gdb", "-q", "${ADDRESS}", NULL};
+    static const char *const expected[] = {
+        "gdb", "-ex", "target remote /t/s", "-q", "${ADDRESS}", "/t/s", NULL,
+    };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdProfile) profile =
+        kd_profile_load(write_profile(folder, "gdb.conf",
+                                      GDB "LastArguments=${ADDRESS}\nEnvironment=A=${ADDRESS}\n"),
+                        &error);
+    g_auto(GStrv) argv = kd_profile_build_argv(profile, user, "/t/s");
+    g_auto(GStrv) environment = kd_profile_build_environment(profile, "/t/s");
+
+    (void)unused;
+    g_assert_no_error(error);
+    g_assert_true(g_strv_equal((const char *const *)argv, expected));
+    g_assert_cmpstr(environment[0], ==, "A=/t/s");
+    g_assert_null(environment[1]);
+}
+
+static void
+test_first_folder_wins(Folder *folder, gconstpointer unused)
+{
+    g_autofree char *sub = g_build_filename(folder->folder, "none", NULL);
+    const char *folders[] = {sub, folder->folder, NULL};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdProfile) profile = NULL;
+
+    (void)unused;
+    write_profile(folder, "b.conf", GDB);
+    write_profile(folder, "a.conf", GDB);
+    write_profile(folder, "0.conf~", "nonsense");
+    profile = kd_profile_find(folders, "/usr/bin/gdb", &error);
+    g_assert_no_error(error);
+    g_assert_true(g_str_has_suffix(profile->path, "/a.conf"));
+}
+
+static void
+test_unknown_program(Folder *folder, gconstpointer unused)
+{
+    const char *folders[] = {folder->folder, NULL};
+    g_autoptr(GError) error = NULL;
+
+    (void)unused;
+    write_profile(folder, "gdb.conf", GDB);
+    g_assert_null(kd_profile_find(folders, "/usr/bin/windbg", &error));
+    g_assert_error(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED);
+    g_assert_nonnull(strstr(error->message, "Names=windbg"));
+    g_assert_nonnull(strstr(error->message, folder->folder));
+    g_assert_nonnull(strstr(error->message, "--profile"));
+}
+
+static void
+test_bad_files(Folder *folder, gconstpointer unused)
+{
+    static const char *const texts[] = {
+        "",
+        "[Debugger]\n",
+        "[Debugger]\nNames=gdb\n",
+        "[Debugger]\nArguments=${ADDRESS}\n",
+        "[Debugger]\nNames=gdb\nArguments=${ADDRESS}\nListen=pipe\n",
+        "[Debugger]\nNames=gdb\nArguments=${ADDRESS}\nDump=/x\n",
+        "[Other]\nNames=gdb\nArguments=${ADDRESS}\n",
+        "Names=gdb\n",
+    };
+
+    (void)unused;
+    for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_autofree char *name = g_strdup_printf("%zu.conf", i);
+        const char *path = write_profile(folder, name, texts[i]);
+        g_autoptr(GError) error = NULL;
+
+        g_assert_null(kd_profile_load(path, &error));
+        g_assert_nonnull(error);
+        g_assert_true(g_str_has_prefix(error->message, path));
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+#define ADD(path, test) g_test_add("/client/profile/" path, Folder, NULL, set_up, test, tear_down)
+    ADD("matches-base-names-by-pattern", test_load);
+    ADD("puts-its-arguments-around-the-users", test_argv);
+    ADD("is-the-first-in-folder-and-name-order", test_first_folder_wins);
+    ADD("says-how-to-add-an-unknown-debugger", test_unknown_program);
+    ADD("names-the-file-that-is-wrong", test_bad_files);
+#undef ADD
+    return g_test_run();
+}
