@@ -16,6 +16,7 @@
 
 #define LAST_BYTES_MS 3000u /* after the debugger has ended                                     */
 #define PTY_READ_MS   2000u /* for somebody to read what a pty still holds                      */
+#define AGAIN_US      G_TIME_SPAN_SECOND /* timeout(1) and shells send a signal twice           */
 #define PTY_POLL_MS   20u
 
 /**
@@ -42,7 +43,7 @@ typedef struct {
     guint hangup_id;
     guint timer_id;
     guint n_polls;
-    guint signal_ids[3];
+    gint64 asked_us; /* when a signal asked for the end                                      */
     int status;
     gboolean has_debugger;
     gboolean has_child_run;
@@ -121,10 +122,13 @@ on_end_signal(gpointer data)
 {
     KdBridge *bridge = data;
 
-    if (bridge->is_quitting) {
-        g_main_loop_quit(bridge->loop); /* asked twice: without good manners */
-    } else {
+    gint64 now_us = g_get_monotonic_time();
+
+    if (bridge->asked_us == 0) {
+        bridge->asked_us = now_us;
         quit(bridge);
+    } else if (now_us - bridge->asked_us > AGAIN_US) {
+        g_main_loop_quit(bridge->loop); /* without good manners */
     }
     return G_SOURCE_CONTINUE;
 }
@@ -390,9 +394,6 @@ prepare(KdBridge *bridge, GError **error)
 static void
 clear_bridge(KdBridge *bridge)
 {
-    for (gsize i = 0; i < G_N_ELEMENTS(bridge->signal_ids); i++) {
-        g_clear_handle_id(&bridge->signal_ids[i], g_source_remove);
-    }
     g_clear_handle_id(&bridge->timer_id, g_source_remove);
     g_clear_pointer(&bridge->connection, kd_connection_free);
     drop_debugger(bridge);
@@ -422,9 +423,11 @@ kd_bridge_run(const KdPlan *plan, const KdRegistry *registry, const KdHandover *
     bridge.loop = g_main_loop_new(NULL, FALSE);
     kd_endpoint_init(&bridge.debugger);
     (void)signal(SIGPIPE, SIG_IGN);
-    bridge.signal_ids[0] = g_unix_signal_add(SIGTERM, on_end_signal, &bridge);
-    bridge.signal_ids[1] = g_unix_signal_add(SIGHUP, on_end_signal, &bridge);
-    bridge.signal_ids[2] = g_unix_signal_add(SIGINT, on_interrupt, &bridge);
+    /* Never removed: GLib would restore the default action, and a signal that comes while things
+     * are cleared away would leave them behind. Nothing turns the main context any more then. */
+    g_unix_signal_add(SIGTERM, on_end_signal, &bridge);
+    g_unix_signal_add(SIGHUP, on_end_signal, &bridge);
+    g_unix_signal_add(SIGINT, on_interrupt, &bridge);
     if (!prepare(&bridge, &error)) {
         print_error(error);
         clear_bridge(&bridge);

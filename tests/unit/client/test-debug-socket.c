@@ -93,6 +93,7 @@ test_live(Place *place, gconstpointer unused)
 
     (void)unused;
     g_assert_no_error(error);
+    g_assert_nonnull(first);
     g_assert_null(kd_debug_socket_new(place->address, &error));
     g_assert_error(error, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE);
     close(dial(place->path));
