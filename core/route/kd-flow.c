@@ -226,7 +226,7 @@ commit(KdRoute *route, KdBatch *batch)
     }
     batch->n = 0;
     batch->len = 0;
-    (void) kd_flow_flush(route, KD_SIDE_LINE);
+    (void)kd_flow_flush(route, KD_SIDE_LINE);
 }
 
 /* ---- the framed peer ---- */
@@ -331,6 +331,23 @@ take_pieces(KdRoute *route, KdEnd *end, const uint8_t *bytes, size_t len)
     return TRUE;
 }
 
+/* The peer's connection has ended, without a CLOSE that ended the route before. */
+static void
+lose_peer(KdRoute *route, int error)
+{
+    KdFlow *flow = &route->flows[KD_SIDE_PEER];
+
+    if (!flow->is_finished) {
+        end_flow(route, KD_SIDE_PEER, error == 0 ? ECONNABORTED : error);
+    } else if (flow->error == 0) {
+        g_autoptr(GError) gone = g_error_new_literal(G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED,
+                                                     "the connection was cut after FIN");
+
+        flow->error = ECONNABORTED; /* this is told once, too */
+        kd_flow_tell_failed(route, gone);
+    }
+}
+
 /* After CLOSE was sent: what still comes is dropped until the peer closes. */
 static gboolean
 discard_peer(KdRoute *route, KdEnd *end)
@@ -343,9 +360,7 @@ discard_peer(KdRoute *route, KdEnd *end)
         left -= n > 0 ? (size_t)n : 0;
     }
     if (n == 0 || (n < 0 && n != -EAGAIN)) {
-        if (!route->flows[KD_SIDE_PEER].is_ended) {
-            end_flow(route, KD_SIDE_PEER, ECONNABORTED);
-        }
+        lose_peer(route, (int)-n);
         return FALSE;
     }
     return left == 0;

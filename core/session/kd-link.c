@@ -37,6 +37,7 @@ struct KdLink {
     gint64 since_real_us;
     KdLinkEventFunc on_event;
     void *user;
+    guint lost_id;
     GTask *opening;
     GVariant *session;
     GTask *releasing;
@@ -71,6 +72,16 @@ link_free(KdLink *link)
     g_free(link);
 }
 
+static gboolean
+on_idle_lost(gpointer user_data)
+{
+    KdLink *link = user_data;
+
+    link->lost_id = 0;
+    close_link(link);
+    return G_SOURCE_REMOVE;
+}
+
 static void
 on_sink_event(void *user, uint32_t event, GVariant *arg)
 {
@@ -79,8 +90,9 @@ on_sink_event(void *user, uint32_t event, GVariant *arg)
 
     if (link->on_event != NULL) {
         link->on_event(link, event, owned, link->user);
-    } else if (link->state == LINK_IDLE && event == KD_EVENT_LOST) {
-        close_link(link);
+    } else if (link->state == LINK_IDLE && event == KD_EVENT_LOST && link->lost_id == 0) {
+        /* Not from here: the plugin is still in the call that tells us. */
+        link->lost_id = g_idle_add(on_idle_lost, link);
     }
 }
 
@@ -256,6 +268,7 @@ kd_link_table_claim(KdLinkTable *table, const KdTarget *target, GVariant *params
         }
     }
     link->is_claimed = TRUE;
+    g_clear_handle_id(&link->lost_id, g_source_remove);
     g_free(link->holder);
     link->holder = g_strdup(holder);
     link->since_us = g_get_monotonic_time();
@@ -445,6 +458,7 @@ on_closed(GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 close_link(KdLink *link)
 {
+    g_clear_handle_id(&link->lost_id, g_source_remove);
     if (link->drain != NULL) {
         kd_end_release(g_steal_pointer(&link->drain), &link->endpoint);
     }

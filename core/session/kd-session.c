@@ -193,7 +193,11 @@ void
 kd_session_drop(KdSession *session, const char *text)
 {
     session->is_peer_gone = TRUE;
-    kd_session_close(session, KD_CLOSE_NORMAL, text);
+    if (session->linger_id != 0) {
+        end(session);
+    } else {
+        kd_session_close(session, KD_CLOSE_NORMAL, text);
+    }
 }
 
 static void
@@ -326,17 +330,15 @@ on_finished(KdRoute *route, KdSide side, int error, void *user)
 {
     KdSession *session = user;
 
-    if (side == KD_SIDE_LINE) {
-        on_line_finished(session, error);
+    if (side == KD_SIDE_PEER && error != 0) {
+        kd_session_drop(session, "the client's connection was cut");
         return;
     }
-    if (error != 0) {
-        session->is_peer_gone = TRUE;
-        if (session->linger_id != 0) {
-            end(session);
-        } else {
-            kd_session_close(session, KD_CLOSE_NORMAL, "the client's connection was cut");
-        }
+    if (session->is_closing) {
+        return;
+    }
+    if (side == KD_SIDE_LINE) {
+        on_line_finished(session, error);
         return;
     }
     /* FIN: to a link without half-close it is only remembered. */
