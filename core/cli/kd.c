@@ -36,21 +36,21 @@ build_context(Options *options)
 {
     KdClientOptions *client = &options->client;
     const GOptionEntry entries[] = {
-        {"kernel", 'k', 0, G_OPTION_ARG_STRING, &client->connection, "the link to the target",
+        {"kernel", 'k', 0, G_OPTION_ARG_STRING, &client->connection, "The link to the target",
          "LINK"},
         {"server", 0, 0, G_OPTION_ARG_STRING, &client->server,
-         "with --trans, the same as -k kdsrv:...", "CLIENT-TRANSPORT"},
-        {"trans", 0, 0, G_OPTION_ARG_STRING, &client->trans, "the link that the server opens",
+         "With --trans, the same as -k kdsrv:...", "CLIENT-TRANSPORT"},
+        {"trans", 0, 0, G_OPTION_ARG_STRING, &client->trans, "The link that the server opens",
          "LINK"},
-        {"stdio", 0, 0, G_OPTION_ARG_NONE, &client->is_stdio, "the debugger is stdin and stdout",
+        {"stdio", 0, 0, G_OPTION_ARG_NONE, &client->is_stdio, "The debugger is stdin and stdout",
          NULL},
         {"pty", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK, on_pty_option,
-         "the debugger opens a pseudo terminal", "SYMLINK"},
-        {"listen", 0, 0, G_OPTION_ARG_STRING, &client->listen, "the debugger connects to a socket",
+         "The debugger opens a pseudo terminal", "SYMLINK"},
+        {"listen", 0, 0, G_OPTION_ARG_STRING, &client->listen, "The debugger connects to a socket",
          "ADDRESS"},
         {"profile", 0, 0, G_OPTION_ARG_FILENAME, &client->profile,
-         "how the debugger behind -- is started", "FILE"},
-        {"version", 0, 0, G_OPTION_ARG_NONE, &options->shows_version, "prints the version", NULL},
+         "How the debugger behind -- is started", "FILE"},
+        {"version", 0, 0, G_OPTION_ARG_NONE, &options->shows_version, "Print the version", NULL},
         {0},
     };
     GOptionContext *context = g_option_context_new("[-- DEBUGGER ARGUMENTS]");
