@@ -37,7 +37,6 @@ struct BenchEnd {
     uint32_t promised;  /* payload that the last header announced and that has not gone yet */
     uint8_t small[256]; /* whole small frames that go before the next DATA frame */
     size_t small_len;
-    gboolean is_starved; /* the last write found no credit */
 };
 
 /* Reads once; bytes, 0 at the end, or -errno. */
@@ -210,8 +209,7 @@ begin_frame(BenchEnd *end, size_t len_bytes)
 
     room = MIN(room, end->peer_max_data_bytes);
     header.length = (uint32_t)MIN(room, len_bytes);
-    end->is_starved = header.length == 0;
-    if (end->is_starved) {
+    if (header.length == 0) {
         return FALSE;
     }
     header.ack = kd_credit_report(&end->credit);
@@ -287,12 +285,15 @@ bench_end_is_credit_low(const BenchEnd *end)
 short
 bench_end_get_poll_events(const BenchEnd *end, gboolean reads, gboolean writes)
 {
+    /* asked now and not when writing failed: reading may have brought credit since */
+    gboolean is_starved =
+        end->is_framed && end->promised == 0 && kd_credit_get_available(&end->credit) == 0;
     short events = 0;
 
-    if (reads || (writes && end->is_starved)) {
+    if (reads || (writes && is_starved)) {
         events |= POLLIN;
     }
-    if ((writes && !(end->is_framed && end->is_starved)) || end->small_len > 0) {
+    if ((writes && !is_starved) || end->small_len > 0) {
         events |= POLLOUT;
     }
     return events;

@@ -5,13 +5,16 @@
 #define BIT(peer) (1u << (peer))
 #define ALONE                                                                 \
     (BIT(BENCH_PEER_DIRECT) | BIT(BENCH_PEER_EPOLL) | BIT(BENCH_PEER_SOCAT) | \
-     BIT(BENCH_PEER_SOCAT_64K) | BIT(BENCH_PEER_KDSRV))
+     BIT(BENCH_PEER_SOCAT_64K) | BIT(BENCH_PEER_KDSRV) | BIT(BENCH_PEER_FRAMED))
 #define THROUGH                                                                         \
     (BIT(BENCH_PEER_DIRECT) | BIT(BENCH_PEER_TWO_EPOLLS) | BIT(BENCH_PEER_TWO_SOCATS) | \
      BIT(BENCH_PEER_KD_KDSRV))
-#define NO_FORKS (BIT(BENCH_PEER_DIRECT) | BIT(BENCH_PEER_EPOLL) | BIT(BENCH_PEER_KDSRV))
-#define COUNTED  (BIT(BENCH_PEER_EPOLL) | BIT(BENCH_PEER_SOCAT) | BIT(BENCH_PEER_KDSRV))
-#define GAP_US   1000u
+#define NO_FORKS                                                              \
+    (BIT(BENCH_PEER_DIRECT) | BIT(BENCH_PEER_EPOLL) | BIT(BENCH_PEER_KDSRV) | \
+     BIT(BENCH_PEER_FRAMED))
+#define COUNTED \
+    (BIT(BENCH_PEER_EPOLL) | BIT(BENCH_PEER_SOCAT) | BIT(BENCH_PEER_KDSRV) | BIT(BENCH_PEER_FRAMED))
+#define GAP_US 1000u
 
 typedef gboolean (*ModeFunc)(BenchStage *stage, const BenchSetting *setting,
                              const BenchOrder *order, BenchResult *result, GError **error);

@@ -8,6 +8,8 @@
 #define PERIOD_BYTES 262147u
 /* Distance between the streams of two sessions, and between the two directions of one. */
 #define STREAM_STEP 104729u
+/* How much of a piece bench_pattern_begins() looks at. */
+#define CHECKED_BYTES 256u
 
 static uint8_t table[PERIOD_BYTES + BENCH_CHUNK_BYTES];
 
@@ -65,4 +67,21 @@ bench_pattern_matches(uint32_t session, BenchDirection direction, uint64_t posit
         len_bytes -= n;
     }
     return true;
+}
+
+/**
+ * bench_pattern_begins:
+ *
+ * Like bench_pattern_matches(), of the first bytes only: for streams that serve as a load, whose
+ * checking would cost so much that the relay is not what limits them. A byte that is lost, repeated
+ * or another session's shifts all that follow, so it is found in the next piece.
+ *
+ * Returns: whether the first of @bytes are what the stream has at @position.
+ */
+bool
+bench_pattern_begins(uint32_t session, BenchDirection direction, uint64_t position,
+                     const uint8_t *bytes, size_t len_bytes)
+{
+    return bench_pattern_matches(session, direction, position, bytes,
+                                 len_bytes < CHECKED_BYTES ? len_bytes : CHECKED_BYTES);
 }

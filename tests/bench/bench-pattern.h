@@ -16,5 +16,7 @@ typedef enum {
 
 void bench_pattern_init(void);
 const uint8_t *bench_pattern_get(uint32_t session, BenchDirection direction, uint64_t position);
+bool bench_pattern_begins(uint32_t session, BenchDirection direction, uint64_t position,
+                          const uint8_t *bytes, size_t len_bytes);
 bool bench_pattern_matches(uint32_t session, BenchDirection direction, uint64_t position,
                            const uint8_t *bytes, size_t len_bytes);

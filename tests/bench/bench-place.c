@@ -4,6 +4,9 @@
 
 #include <sched.h>
 
+#define MEASURED_PRIORITY   2
+#define BACKGROUND_PRIORITY 1
+
 static cpu_set_t allowed;
 static int first_cpu;
 static int second_cpu;
@@ -48,7 +51,7 @@ bench_place_init(void)
             second_cpu = cpu;
         }
     }
-    is_realtime = take_policy(SCHED_RR, 1);
+    is_realtime = take_policy(SCHED_RR, MEASURED_PRIORITY);
     take_policy(SCHED_OTHER, 0);
 }
 
@@ -66,7 +69,7 @@ bench_place_harness(BenchPlace place)
         return;
     }
     pin(first_cpu);
-    take_policy(SCHED_RR, 1);
+    take_policy(SCHED_RR, MEASURED_PRIORITY);
 }
 
 /**
@@ -86,12 +89,14 @@ bench_place_relay(BenchPlace place)
 /**
  * bench_place_background:
  *
- * Gives the calling thread usual priority where it is, so that the measured one goes first.
+ * Lets the measured threads go before the calling one, which still goes before other programs.
  */
 void
 bench_place_background(void)
 {
-    take_policy(SCHED_OTHER, 0);
+    if (sched_getscheduler(0) == SCHED_RR) {
+        take_policy(SCHED_RR, BACKGROUND_PRIORITY);
+    }
 }
 
 /**

@@ -18,7 +18,8 @@ struct BenchStage {
 };
 
 static const char *const peer_names[BENCH_N_PEERS] = {
-    "direct", "relay-epoll", "socat", "socat-64k", "kdsrv", "two-epolls", "two-socats", "kd+kdsrv",
+    "direct",     "relay-epoll", "socat",    "socat-64k",    "kdsrv",
+    "two-epolls", "two-socats",  "kd+kdsrv", "relay-framed",
 };
 
 /**
@@ -101,6 +102,16 @@ add_epoll(BenchStage *stage, const char *path, GError **error)
     BenchChild *child = start(stage, argv, error);
 
     return child != NULL && await_entry(stage, child, path, error);
+}
+
+static gboolean
+add_framed(BenchStage *stage, GError **error)
+{
+    g_autofree char *program = g_build_filename(stage->setting->tools, "bench-relay-framed", NULL);
+    const char *argv[] = {program, NULL};
+    BenchChild *child = start(stage, argv, error);
+
+    return child != NULL && await_entry(stage, child, NULL, error);
 }
 
 static gboolean
@@ -230,6 +241,8 @@ add_relays(BenchStage *stage, GError **error)
         return add_socat(stage, NULL, "8192", error) && add_socat(stage, entry, "8192", error);
     case BENCH_PEER_KD_KDSRV:
         return add_kdsrv(stage, error) && add_kd(stage, entry, error);
+    case BENCH_PEER_FRAMED:
+        return add_framed(stage, error);
     default:
         return TRUE;
     }
@@ -376,7 +389,7 @@ bench_stage_get_cpu_ns(const BenchStage *stage)
 gboolean
 bench_stage_has_links(const BenchStage *stage)
 {
-    return stage->peer == BENCH_PEER_KDSRV;
+    return stage->peer == BENCH_PEER_KDSRV || stage->peer == BENCH_PEER_FRAMED;
 }
 
 /**

@@ -15,7 +15,8 @@ typedef enum {
     BENCH_PEER_TWO_EPOLLS = 5, /* the rest: from a UNIX socket through two programs in a row     */
     BENCH_PEER_TWO_SOCATS = 6,
     BENCH_PEER_KD_KDSRV = 7,
-    BENCH_N_PEERS = 8,
+    BENCH_PEER_FRAMED = 8, /* the session protocol, at its least                                 */
+    BENCH_N_PEERS = 9,
 } BenchPeer;
 
 /**

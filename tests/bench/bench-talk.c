@@ -95,6 +95,7 @@ bench_talk_take(BenchTalk *talk, GError **error)
 {
     const uint8_t *bytes;
     ssize_t n = bench_end_read(talk->end, &bytes);
+    bool is_right;
 
     if (n == -EAGAIN) {
         return n;
@@ -103,7 +104,9 @@ bench_talk_take(BenchTalk *talk, GError **error)
         fail(talk, "reading", n, error);
         return -1;
     }
-    if (!bench_pattern_matches(talk->order.session, BENCH_DOWN, talk->down, bytes, (size_t)n)) {
+    is_right = (talk->order.is_background ? bench_pattern_begins : bench_pattern_matches)(
+        talk->order.session, BENCH_DOWN, talk->down, bytes, (size_t)n);
+    if (!is_right) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
                     "session %u: wrong bytes from %" G_GUINT64_FORMAT " down", talk->order.session,
                     talk->down);

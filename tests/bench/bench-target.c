@@ -124,12 +124,14 @@ take_bytes(Server *server, Conn *conn)
     gboolean is_exchange = conn->order.work == BENCH_WORK_EXCHANGE;
     size_t room = is_exchange ? conn->order.request_bytes - conn->request_len : BENCH_CHUNK_BYTES;
     ssize_t n = read(conn->fd, server->buffer, room);
+    bool is_right;
 
     if (n <= 0) {
         return n < 0 && errno == EAGAIN;
     }
-    if (!bench_pattern_matches(conn->order.session, BENCH_UP, conn->received, server->buffer,
-                               (size_t)n)) {
+    is_right = (conn->order.is_background ? bench_pattern_begins : bench_pattern_matches)(
+        conn->order.session, BENCH_UP, conn->received, server->buffer, (size_t)n);
+    if (!is_right) {
         atomic_fetch_add(&conn->slot->n_wrong, 1);
     }
     conn->received += (uint64_t)n;

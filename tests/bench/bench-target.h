@@ -27,7 +27,8 @@ typedef enum {
  * @ack_bytes: EXCHANGE; 0: none
  * @reply_bytes: EXCHANGE
  * @gap_us: EXCHANGE: between ack and reply, so that they can't arrive together
- * @is_background: the thread that serves it gives way to the others
+ * @is_background: a load: the thread that serves it gives way to the others, and only the start of
+ *    each piece is checked
  *
  * First bytes of every session from client to target. Same machine: native byte order.
  */

@@ -16,7 +16,7 @@
 #define EXIT_MISSED    1
 #define EXIT_USAGE     2
 #define EXIT_LATE      3
-#define RUN_LIMIT_S    60u
+#define RUN_LIMIT_S    30u
 #define SMOKE_SECONDS  0.04
 #define SMOKE_SESSIONS 20u
 #define SMOKE_FLIP_AT  5000u
@@ -66,6 +66,8 @@ static const GOptionEntry entries[] = {
 /* ---- the limit of each run ------------------------------------------------------------------ */
 
 static _Atomic uint64_t run_ends_ns;
+static _Atomic BenchMode run_mode;
+static _Atomic BenchPeer run_peer;
 
 static gpointer
 watch_time(gpointer user)
@@ -76,7 +78,8 @@ watch_time(gpointer user)
 
         bench_clock_sleep_ms(500);
         if (end != 0 && bench_clock_get_ns() > end && end == atomic_load(&run_ends_ns)) {
-            fputs("kd-bench: a run took too long\n", stderr);
+            fprintf(stderr, "kd-bench: %s %s took too long\n", bench_mode_get_name(run_mode),
+                    bench_peer_get_name(run_peer));
             bench_child_stop_all();
             _exit(EXIT_LATE);
         }
@@ -90,6 +93,8 @@ run_one(BenchMode mode, BenchPeer peer, const BenchSetting *setting, BenchResult
     uint64_t seconds = RUN_LIMIT_S + (uint64_t)(setting->seconds + setting->warm_seconds) * 2 +
                        setting->n_sessions / 100;
 
+    atomic_store(&run_mode, mode);
+    atomic_store(&run_peer, peer);
     atomic_store(&run_ends_ns, bench_clock_get_ns() + seconds * UINT64_C(1000000000));
     bench_mode_run(mode, peer, setting, result);
     atomic_store(&run_ends_ns, 0);
@@ -252,7 +257,7 @@ run_smoke(BenchSetting *setting)
                             (char *)"bulk-both",
                             (char *)"sessions",
                             NULL};
-    static char *peers[] = {(char *)"direct", (char *)"relay-epoll", NULL};
+    static char *peers[] = {(char *)"direct", (char *)"relay-epoll", (char *)"relay-framed", NULL};
     g_autoptr(BenchReport) report = bench_report_new(1);
     gboolean is_good;
 
