@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The target link `fake:`: opens, reopens, controls and closes a fake device. */
 #include "kd-fake-device.h"
+#include "kd-fake-target-params.h"
 
 #define DEFAULT_BAUD 115200u
 
@@ -538,47 +539,6 @@ fake_enumerate_finish(GAsyncResult *result, GError **error)
 {
     return g_task_propagate_pointer(G_TASK(result), error);
 }
-
-static const KdParamSpec fake_params[] = {
-    {.key = "name",
-     .type = KD_PARAM_UINT,
-     .flags = KD_PARAM_REQUIRED,
-     .max = G_MAXUINT32,
-     .placeholder = "N",
-     .help = "number of the fake device"},
-    {.key = "steer",
-     .type = KD_PARAM_PATH,
-     .max_len = 100,
-     .placeholder = "PATH",
-     .help = "socket on which the device takes orders, one on each line"},
-    {.key = "keep", .type = KD_PARAM_FLAG, .help = "stays open after its last session"},
-    {.key = "drain",
-     .type = KD_PARAM_FLAG,
-     .help = "stays open after its last session, and what it says is dropped"},
-    {.key = "half", .type = KD_PARAM_FLAG, .help = "each direction can end by itself"},
-    {.key = "echo", .type = KD_PARAM_FLAG, .help = "says what it hears"},
-    {.key = "size",
-     .type = KD_PARAM_UINT,
-     .min = 1,
-     .max = 16u * 1024u * 1024u,
-     .default_value = "65536",
-     .placeholder = "BYTES",
-     .help = "room for bytes on their way, for each direction"},
-    {.key = "delay",
-     .type = KD_PARAM_UINT,
-     .max = 60000,
-     .default_value = "0",
-     .placeholder = "MS",
-     .help = "time that opening takes, in milliseconds"},
-    {.key = "baud",
-     .type = KD_PARAM_UINT,
-     .min = 50,
-     .max = 4000000,
-     .placeholder = "BAUD",
-     .help = "speed that the device claims to have",
-     .environment = "FAKE_BAUD"},
-    {0},
-};
 
 const KdTarget kd_fake_target = {
     .struct_size = sizeof(KdTarget),

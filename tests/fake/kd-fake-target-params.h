@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The keys of the fake target. */
+#pragma once
+
+#include <kdsrv/kd-plugin.h>
+
+static const KdParamSpec fake_params[] = {
+    {.key = "name",
+     .type = KD_PARAM_UINT,
+     .flags = KD_PARAM_REQUIRED,
+     .max = G_MAXUINT32,
+     .placeholder = "N",
+     .help = "number of the fake device"},
+    {.key = "steer",
+     .type = KD_PARAM_PATH,
+     .max_len = 100,
+     .placeholder = "PATH",
+     .help = "socket on which the device takes orders, one on each line"},
+    {.key = "keep", .type = KD_PARAM_FLAG, .help = "stays open after its last session"},
+    {.key = "drain",
+     .type = KD_PARAM_FLAG,
+     .help = "stays open after its last session, and what it says is dropped"},
+    {.key = "half", .type = KD_PARAM_FLAG, .help = "each direction can end by itself"},
+    {.key = "echo", .type = KD_PARAM_FLAG, .help = "says what it hears"},
+    {.key = "size",
+     .type = KD_PARAM_UINT,
+     .min = 1,
+     .max = 16u * 1024u * 1024u,
+     .default_value = "65536",
+     .placeholder = "BYTES",
+     .help = "room for bytes on their way, for each direction"},
+    {.key = "delay",
+     .type = KD_PARAM_UINT,
+     .max = 60000,
+     .default_value = "0",
+     .placeholder = "MS",
+     .help = "time that opening takes, in milliseconds"},
+    {.key = "baud",
+     .type = KD_PARAM_UINT,
+     .min = 50,
+     .max = 4000000,
+     .placeholder = "BAUD",
+     .help = "speed that the device claims to have",
+     .environment = "FAKE_BAUD"},
+    {0},
+};
