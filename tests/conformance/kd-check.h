@@ -53,7 +53,6 @@ void kd_check_settle(void);
 void kd_check_clock_start(void);
 void kd_check_clock_stop(const char *what);
 guint kd_check_count_fds(void);
-guint kd_check_count_watches(void);
 size_t kd_check_count_bytes(void);
 gboolean kd_check_has_sanitizer(void);
 
