@@ -66,6 +66,7 @@ queue_pop(void)
 {
     KdLoopWatch *watch = loop.head;
 
+    g_assert(watch != NULL);
     loop.head = watch->next;
     if (loop.head == NULL) {
         loop.tail = NULL;
@@ -100,21 +101,31 @@ queue_sweep(void)
     }
 }
 
+static KdLoopWatch *
+dead_pop(void)
+{
+    KdLoopWatch *watch;
+
+    if (loop.n_dead_queued > 0) {
+        queue_sweep();
+    }
+    watch = loop.dead;
+    if (watch != NULL) {
+        loop.dead = watch->next;
+        watch->next = NULL;
+        watch->is_dead = FALSE;
+    }
+    return watch;
+}
+
 /* Tells the owners of removed watches; one of them may remove others while it is told. */
 static void
 bury_dead(void)
 {
-    loop.is_inside = TRUE;
-    while (loop.dead != NULL || loop.n_dead_queued > 0) {
-        KdLoopWatch *watch;
+    KdLoopWatch *watch;
 
-        if (loop.dead == NULL) {
-            queue_sweep();
-        }
-        watch = loop.dead;
-        loop.dead = watch->next;
-        watch->next = NULL;
-        watch->is_dead = FALSE;
+    loop.is_inside = TRUE;
+    while ((watch = dead_pop()) != NULL) {
         loop.is_turn_due = TRUE;
         if (watch->funcs->gone != NULL) {
             watch->funcs->gone(watch);

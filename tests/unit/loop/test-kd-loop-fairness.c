@@ -10,7 +10,7 @@
 #define N_STREAMS  4
 #define DEADLINE_S 20
 /* The rest of the round in which it happens, and the one after the wait that sees it. */
-#define RUNS_TO_NOTICE (2 * N_STREAMS)
+#define RUNS_TO_NOTICE (N_STREAMS + N_STREAMS)
 
 static Probe streams[N_STREAMS];
 static guint n_stream_runs;
