@@ -404,7 +404,7 @@ typedef struct {
  * @name: unique among the loaded files
  * @version: of the plugin, free form
  * @license: SPDX expression
- * @origin: URL for bug reports
+ * @origin: (nullable): URL for bug reports
  * @transports: (nullable): %NULL-terminated
  * @targets: (nullable): %NULL-terminated
  * @init: (nullable): called once, after all checks
