@@ -1,0 +1,174 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# run.sh: builds and runs all tests, see usage below.
+set -eu
+# kdsrv loads nothing from a folder that others can write to
+umask 022
+source=$(cd "$(dirname "$0")/.." && pwd -P)
+
+usage() {
+    cat <<'TEXT'
+sh tests/run.sh [OPTION...]
+Builds and tests twice: preset dev (gcc, warnings are errors), then asan (clang, AddressSanitizer
+and UndefinedBehaviorSanitizer). As root on Debian it first installs what is missing.
+
+  --quick         dev only
+  --repeat N      run each test N times, or until it fails
+  -R REGEX        only tests whose names match
+  -j N            so many at once; default: as many as there are processors
+  --fuzz SECONDS  then let each fuzz target look for so long
+  --no-install    install nothing
+
+The last line is the sum: N passed, N failed, N skipped. The exit status is 0 when nothing failed.
+TEXT
+}
+
+wrong() {
+    echo "run.sh: $1 (see --help)" >&2
+    exit 2
+}
+
+presets='dev asan'
+repeat=
+regex=
+fuzz=
+install=yes
+jobs=$(nproc)
+while [ $# -gt 0 ]; do
+    case $1 in
+    --quick) presets=dev ;;
+    --no-install) install= ;;
+    -h | --help)
+        usage
+        exit 0
+        ;;
+    --repeat | -R | -j | --fuzz)
+        [ $# -gt 1 ] || wrong "$1: a value is missing"
+        case $1/$2 in
+        -R/*) regex=$2 ;;
+        */*[!0-9]* | */ | */0) wrong "$1 $2: expected a number" ;;
+        --repeat/*) repeat=$2 ;;
+        -j/*) jobs=$2 ;;
+        --fuzz/*) fuzz=$2 ;;
+        esac
+        shift
+        ;;
+    -j*[!0-9]*) wrong "$1: expected a number" ;;
+    -j?*) jobs=${1#-j} ;;
+    *) wrong "$1: no such option" ;;
+    esac
+    shift
+done
+[ -z "$fuzz" ] || [ "$presets" != dev ] || wrong '--fuzz needs the preset asan'
+
+say() {
+    echo "== $*"
+}
+
+# What ctest wrote as JUnit XML: names and reasons of what was skipped, output of what failed.
+tell() {
+    awk -v preset="$1" '
+    function plain(text) {
+        gsub(/&lt;/, "<", text); gsub(/&gt;/, ">", text); gsub(/&quot;/, "\"", text)
+        gsub(/&apos;/, "\047", text); gsub(/&#x0*A;/, "\n", text); gsub(/&amp;/, "\\&", text)
+        return text
+    }
+    function attribute(line, key) {
+        if (!match(line, key "=\"[^\"]*\"")) return ""
+        return substr(line, RSTART + length(key) + 2, RLENGTH - length(key) - 3)
+    }
+    /^\t<testcase / {
+        name = plain(attribute($0, " name")); status = attribute($0, "status")
+        why = ""; output = ""; last = ""
+        next
+    }
+    /^\t<\/testcase>/ {
+        if (status == "notrun" || status == "disabled")
+            print "skipped: " name ": " (why != "" ? why : last != "" ? last : "nothing said")
+        else if (status == "fail")
+            print "FAILED (" preset "): " name "\n" output
+        next
+    }
+    /^\t\t<(skipped|failure|properties)/ || /^\t\t\t<|^\t\t<\/(properties|failure)/ { next }
+    {
+        line = $0
+        sub(/^\t\t<system-out>/, "", line); sub(/<\/system-out>$/, "", line)
+        line = plain(line)
+        if (match(line, /# SKIP */)) why = substr(line, RSTART + RLENGTH)
+        if (line != "") last = line
+        if (status == "fail") output = output "    " line "\n"
+    }' "$2"
+}
+
+count() {
+    sed -n "/^<testsuite /,/>\$/s/^[[:space:]]*$2=\"\([0-9]*\)\".*/\1/p" "$1" | head -n 1
+}
+
+[ -z "$install" ] || sh "$source/tests/install-packages.sh" build tests
+root=$(sh "$source/tests/build-root.sh" "$source")
+cd "$source"
+passed=0
+failed=0
+skipped=0
+status=0
+for preset in $presets; do
+    build=$root/$preset
+    results=$build/tests.xml
+    say "$preset: building"
+    mkdir -p "$build"
+    if ! cmake --preset "$preset" -B "$build" >"$build/build.log" 2>&1 ||
+        ! cmake --build "$build" -j "$jobs" >>"$build/build.log" 2>&1; then
+        tail -n 60 "$build/build.log"
+        say "$preset: does not build; all of it is in $build/build.log"
+        failed=$((failed + 1))
+        status=1
+        continue
+    fi
+    say "$preset: testing"
+    rm -f "$results"
+    # no terminal, no stdin: the same everywhere
+    ctest --test-dir "$build" -j "$jobs" --no-tests=error --output-junit "$results" \
+        ${regex:+-R "$regex"} ${repeat:+--repeat "until-fail:$repeat"} \
+        </dev/null >"$build/tests.log" 2>&1 || status=1
+    if [ ! -s "$results" ]; then
+        tail -n 20 "$build/tests.log"
+        say "$preset: ctest gave no results"
+        failed=$((failed + 1))
+        status=1
+        continue
+    fi
+    tell "$preset" "$results"
+    all=$(count "$results" tests)
+    bad=$(count "$results" failures)
+    not=$(($(count "$results" skipped) + $(count "$results" disabled)))
+    say "$preset: $((all - bad - not)) passed, $bad failed, $not skipped"
+    passed=$((passed + all - bad - not))
+    failed=$((failed + bad))
+    skipped=$((skipped + not))
+done
+
+if [ -n "$fuzz" ] && [ -d "$root/asan/tests/fuzz" ]; then
+    for target in "$root"/asan/tests/fuzz/fuzz-*; do
+        name=${target##*/fuzz-}
+        case $name in *[!a-z0-9]*) continue ;; esac
+        [ -x "$target" ] || continue
+        say "asan: fuzzing $name for $fuzz s"
+        found=$root/asan/found-$name
+        mkdir -p "$found"
+        if "$target" -max_total_time="$fuzz" -timeout=10 -rss_limit_mb=2048 \
+            -artifact_prefix="$found/" "$found" "tests/fuzz/corpus/$name" \
+            </dev/null >"$found.log" 2>&1; then
+            tail -n 1 "$found.log"
+            passed=$((passed + 1))
+        else
+            tail -n 60 "$found.log"
+            say "FAILED: fuzz-$name; what breaks it is in $found"
+            failed=$((failed + 1))
+            status=1
+        fi
+    done
+fi
+
+[ "$failed" -eq 0 ] || status=1
+echo "$passed passed, $failed failed, $skipped skipped"
+exit $status
