@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What an end-to-end test stands on: a folder, ports that are its own, a server, a target. */
+#include "kd-e2e-stage.h"
+
+#include <glib/gstdio.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ftw.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Below those that the kernel gives away by itself */
+#define LOWEST_PORT  12000
+#define HIGHEST_PORT 32000
+
+/* ---- ports ---- */
+
+static gboolean
+is_port_free(guint port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+        .sin_port = htons((uint16_t)port),
+    };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1;
+    gboolean is_free;
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    is_free = bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 1) == 0;
+    close(fd);
+    return is_free;
+}
+
+/* An abstract socket is a lock that goes with its owner. */
+static int
+lock_ports(guint low)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    g_autofree char *name = g_strdup_printf("kdsrv-e2e-ports-%u", low);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    memcpy(address.sun_path + 1, name, strlen(name));
+    if (bind(fd, (struct sockaddr *)&address,
+             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name))) != 0) {
+        close(fd);
+        return -1;
+    }
+    for (guint i = 0; i < KD_E2E_N_PORTS; i++) {
+        if (!is_port_free(low + i)) {
+            close(fd);
+            return -1;
+        }
+    }
+    return fd;
+}
+
+static void
+take_ports(KdE2eStage *stage)
+{
+    g_autoptr(GRand) rand = g_rand_new(); /* the test program's own is seeded the same each time */
+
+    stage->lock_fd = -1;
+    for (int i = 0; i < 1000 && stage->lock_fd < 0; i++) {
+        gint32 at = g_rand_int_range(rand, LOWEST_PORT / (gint32)KD_E2E_N_PORTS,
+                                     HIGHEST_PORT / (gint32)KD_E2E_N_PORTS);
+
+        stage->low = (guint)at * KD_E2E_N_PORTS;
+        stage->lock_fd = lock_ports(stage->low);
+    }
+    g_assert_cmpint(stage->lock_fd, >=, 0);
+}
+
+/* ---- fixture ---- */
+
+/**
+ * kd_e2e_stage_set_up:
+ *
+ * Makes the folder and finds ports.
+ */
+void
+kd_e2e_stage_set_up(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)unused;
+    stage->folder = g_dir_make_tmp("kdsrv-e2e-XXXXXX", &error);
+    g_assert_no_error(error);
+    take_ports(stage);
+}
+
+static int
+on_file(const char *path, const struct stat *status, int kind, struct FTW *where)
+{
+    (void)status;
+    (void)kind;
+    (void)where;
+    return remove(path);
+}
+
+/**
+ * kd_e2e_stage_tear_down:
+ *
+ * Ends the server and removes the folder.
+ */
+void
+kd_e2e_stage_tear_down(KdE2eStage *stage, gconstpointer unused)
+{
+    (void)unused;
+    if (stage->server != NULL) {
+        kd_e2e_stage_stop(stage);
+    }
+    close(stage->lock_fd);
+    (void)nftw(stage->folder, on_file, 8, FTW_DEPTH | FTW_PHYS);
+    g_free(stage->folder);
+}
+
+/**
+ * kd_e2e_stage_build_path:
+ *
+ * Returns: (transfer full): a path in the folder
+ */
+char *
+kd_e2e_stage_build_path(const KdE2eStage *stage, const char *name)
+{
+    return g_build_filename(stage->folder, name, NULL);
+}
+
+/* ---- programs ---- */
+
+static GPtrArray *
+build_argv(const char *command)
+{
+    const char *bin = g_getenv("KD_BINDIR");
+    const char *plugins = g_getenv("KD_PLUGINDIR");
+    GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
+
+    g_assert_nonnull(bin);
+    g_assert_nonnull(plugins);
+    g_ptr_array_add(argv, g_build_filename(bin, command, NULL));
+    g_ptr_array_add(argv, g_strdup("--plugin-dir"));
+    g_ptr_array_add(argv, g_strdup(plugins));
+    return argv;
+}
+
+static void
+add_options(GPtrArray *argv, const char *option, va_list more)
+{
+    for (; option != NULL; option = va_arg(more, const char *)) {
+        g_ptr_array_add(argv, g_strdup(option));
+    }
+    g_ptr_array_add(argv, NULL);
+}
+
+/**
+ * kd_e2e_stage_run:
+ * @command: kd or kdsrv
+ * @setup: (nullable): what is out of the ordinary
+ * @option: (nullable): the first of its arguments, and so on, up to %NULL
+ *
+ * Starts a command with the plugins of the build tree.
+ *
+ * Returns: (transfer full): the program
+ */
+KdE2eProgram *
+kd_e2e_stage_run(const char *command, const KdE2eSetup *setup, const char *option, ...)
+{
+    g_autoptr(GPtrArray) argv = build_argv(command);
+    va_list more;
+
+    va_start(more, option);
+    add_options(argv, option, more);
+    va_end(more);
+    return kd_e2e_program_new((const char *const *)argv->pdata, setup);
+}
+
+static void
+await_ready(KdE2eStage *stage)
+{
+    g_autofree char *line = kd_e2e_program_await(stage->server, KD_E2E_STDERR, "kdsrv: ready: ");
+    const char *port = strstr(line, "Port=");
+
+    stage->port = port != NULL ? (guint)g_ascii_strtoull(port + 5, NULL, 10) : 0;
+}
+
+static void
+start_server(KdE2eStage *stage, const KdE2eSetup *setup, const char *option, va_list more)
+{
+    g_autoptr(GPtrArray) argv = build_argv("kdsrv");
+
+    g_assert_null(stage->server);
+    g_ptr_array_add(argv, g_strdup("-t"));
+    g_ptr_array_add(argv, g_strdup_printf("tcp:port=%u:%u,bind=127.0.0.1", stage->low,
+                                          stage->low + KD_E2E_N_PORTS - 1));
+    add_options(argv, option, more);
+    stage->server = kd_e2e_program_new((const char *const *)argv->pdata, setup);
+    await_ready(stage);
+}
+
+/**
+ * kd_e2e_stage_start:
+ * @option: (nullable): the first of more arguments, up to %NULL
+ *
+ * Starts the server on the loopback and waits until it is ready.
+ */
+void
+kd_e2e_stage_start(KdE2eStage *stage, const char *option, ...)
+{
+    va_list more;
+
+    va_start(more, option);
+    start_server(stage, NULL, option, more);
+    va_end(more);
+}
+
+/**
+ * kd_e2e_stage_start_with:
+ * @setup: what is out of the ordinary
+ * @option: (nullable): the first of more arguments, up to %NULL
+ *
+ * The same, with a setup.
+ */
+void
+kd_e2e_stage_start_with(KdE2eStage *stage, const KdE2eSetup *setup, const char *option, ...)
+{
+    va_list more;
+
+    va_start(more, option);
+    start_server(stage, setup, option, more);
+    va_end(more);
+}
+
+/**
+ * kd_e2e_stage_stop:
+ *
+ * Ends the server as a service manager does. It must end well whatever the test has done to it.
+ */
+void
+kd_e2e_stage_stop(KdE2eStage *stage)
+{
+    g_autoptr(KdE2eProgram) server = g_steal_pointer(&stage->server);
+    int status;
+
+    if (kd_e2e_program_is_running(server)) {
+        kd_e2e_program_signal(server, SIGTERM);
+    }
+    status = kd_e2e_program_wait(server);
+    if (status != 0) {
+        g_test_message("kdsrv said:\n%s", kd_e2e_program_get_text(server, KD_E2E_STDERR));
+    }
+    g_assert_cmpint(status, ==, 0);
+}
+
+/**
+ * kd_e2e_stage_build_link:
+ * @trans: what the server shall open
+ *
+ * Returns: (transfer full): the same as kd's -k wants it
+ */
+char *
+kd_e2e_stage_build_link(const KdE2eStage *stage, const char *trans)
+{
+    return g_strdup_printf("kdsrv:server=@{tcp:server=127.0.0.1,port=%u},trans=@{%s}", stage->port,
+                           trans);
+}
+
+/**
+ * kd_e2e_stage_start_kd:
+ * @trans: what the server shall open
+ * @option: (nullable): the first of more arguments, up to %NULL
+ *
+ * Starts kd on a link of the server.
+ *
+ * Returns: (transfer full): kd
+ */
+KdE2eProgram *
+kd_e2e_stage_start_kd(const KdE2eStage *stage, const char *trans, const char *option, ...)
+{
+    g_autoptr(GPtrArray) argv = build_argv("kd");
+    va_list more;
+
+    g_ptr_array_add(argv, g_strdup("-k"));
+    g_ptr_array_add(argv, kd_e2e_stage_build_link(stage, trans));
+    va_start(more, option);
+    add_options(argv, option, more);
+    va_end(more);
+    return kd_e2e_program_new((const char *const *)argv->pdata, NULL);
+}
+
+/**
+ * kd_e2e_is_missing:
+ * @program: name
+ *
+ * Skips the test if this machine has no such program.
+ *
+ * Returns: whether it was skipped
+ */
+gboolean
+kd_e2e_is_missing(const char *program)
+{
+    g_autofree char *path = g_find_program_in_path(program);
+
+    if (path == NULL) {
+        g_autofree char *reason = g_strdup_printf("this machine has no %s", program);
+
+        g_test_skip(reason);
+    }
+    return path == NULL;
+}
