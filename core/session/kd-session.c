@@ -303,11 +303,13 @@ static void
 on_line_finished(KdSession *session, int error)
 {
     const KdTarget *target = kd_link_get_target(session->link);
+    uint32_t flags = kd_route_get_line_flags(session->route);
+    /* A direction that can end by itself and does so in good order is no loss. */
+    gboolean has_shut = error == 0 && (flags & KD_ENDPOINT_HALF_CLOSE) != 0;
     KdEndpoint endpoint;
-    uint32_t flags;
 
     session->has_line_ended = TRUE;
-    if ((target->caps & KD_TARGET_REOPEN) != 0) {
+    if ((target->caps & KD_TARGET_REOPEN) != 0 && !has_shut) {
         kd_route_leave(session->route, KD_SIDE_LINE, &endpoint);
         kd_endpoint_clear(&endpoint);
         session->is_waiting = TRUE;
@@ -316,8 +318,7 @@ on_line_finished(KdSession *session, int error)
                              session);
         return;
     }
-    flags = kd_route_get_line_flags(session->route);
-    if (error == 0 && (flags & KD_ENDPOINT_HALF_CLOSE) != 0 && !session->has_client_ended) {
+    if (has_shut && !session->has_client_ended) {
         kd_route_shut(session->route, KD_SIDE_PEER);
         return;
     }
