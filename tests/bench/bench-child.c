@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <netinet/tcp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -294,32 +296,33 @@ has_descriptor(pid_t pid, const char *link)
     return FALSE;
 }
 
+/* The kernel lists listening sockets before all others, of which there may be very many. */
 static uint16_t
 find_port(pid_t pid)
 {
-    g_autofree char *text = NULL;
-    g_auto(GStrv) lines = NULL;
+    FILE *file = fopen("/proc/net/tcp", "re");
+    unsigned port = 0;
+    unsigned state = TCP_LISTEN;
+    uint16_t found = 0;
+    unsigned long inode = 0;
+    char line[256];
 
-    if (!g_file_get_contents("/proc/net/tcp", &text, NULL, NULL)) {
+    /* the first line is the heading */
+    if (file == NULL || fgets(line, sizeof line, file) == NULL) {
+        g_clear_pointer(&file, fclose);
         return 0;
     }
-    lines = g_strsplit(text, "\n", -1);
-    for (guint i = 1; lines[0] != NULL && lines[i] != NULL; i++) {
-        unsigned port = 0;
-        unsigned state = 0;
-        unsigned long inode = 0;
+    while (found == 0 && state == TCP_LISTEN && fgets(line, sizeof line, file) != NULL &&
+           sscanf(line, "%*s %*[0-9A-F]:%X %*s %X %*s %*s %*s %*s %*s %lu", &port, &state,
+                  &inode) == 3) {
+        g_autofree char *link = g_strdup_printf("socket:[%lu]", inode);
 
-        if (sscanf(lines[i], "%*s %*[0-9A-F]:%X %*s %X %*s %*s %*s %*s %*s %lu", &port, &state,
-                   &inode) == 3 &&
-            state == 0x0a) {
-            g_autofree char *link = g_strdup_printf("socket:[%lu]", inode);
-
-            if (has_descriptor(pid, link)) {
-                return (uint16_t)port;
-            }
+        if (state == TCP_LISTEN && has_descriptor(pid, link)) {
+            found = (uint16_t)port;
         }
     }
-    return 0;
+    fclose(file);
+    return found;
 }
 
 /**
