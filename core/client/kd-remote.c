@@ -11,8 +11,8 @@
 
 #define LEAVE_MOST_MS   2000u /* for the target to take the debugger's last bytes              */
 #define GOODBYE_MOST_MS 1000u /* for the server to take CLOSE and close                        */
-#define POLL_MS         20u
-#define ASK_EVERY       5u /* polls for each PING: its answer carries the newest ack           */
+#define POLL_MS         10u
+#define ASK_EVERY       10u /* polls for each PING: its answer carries the newest ack           */
 
 /**
  * KdRemote:
@@ -144,11 +144,18 @@ fail_session(KdRemote *remote, GError *error)
 
 /* ---- leaving: the debugger is gone, and what it said should still arrive ---- */
 
+static void
+ask_for_ack(KdRemote *remote)
+{
+    static const uint8_t cookie[8];
+
+    kd_route_send(remote->route, KD_FRAME_PING, g_bytes_new_static(cookie, sizeof cookie));
+}
+
 static gboolean
 on_leave_poll(gpointer data)
 {
     KdRemote *remote = data;
-    static const uint8_t cookie[8];
 
     if (kd_route_is_taken(remote->route) || ++remote->n_polls >= remote->n_poll_limit) {
         remote->poll_id = 0;
@@ -156,7 +163,7 @@ on_leave_poll(gpointer data)
         return G_SOURCE_REMOVE;
     }
     if (remote->n_polls % ASK_EVERY == 0) {
-        kd_route_send(remote->route, KD_FRAME_PING, g_bytes_new_static(cookie, sizeof cookie));
+        ask_for_ack(remote);
     }
     return G_SOURCE_CONTINUE;
 }
@@ -173,6 +180,7 @@ leave_session(KdRemote *remote)
         say_goodbye(remote, KD_CLOSE_NORMAL);
         return;
     }
+    ask_for_ack(remote);
     remote->n_poll_limit = LEAVE_MOST_MS / POLL_MS;
     remote->poll_id = g_timeout_add(POLL_MS, on_leave_poll, remote);
 }
@@ -355,11 +363,16 @@ on_reached(KdRoute *route, void *user)
     (void)user;
 }
 
+/* The server closes once it has read CLOSE, which finished tells, unless it has told FIN before. */
 static void
 on_flushed(KdRoute *route, void *user)
 {
+    KdRemote *remote = user;
+
     (void)route;
-    (void)user; /* the server closes once it has read CLOSE, which finished tells */
+    if (remote->is_closing && remote->is_peer_finished) {
+        end_session(remote);
+    }
 }
 
 static const KdRouteFuncs route_funcs = {
