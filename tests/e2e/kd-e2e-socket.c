@@ -53,15 +53,22 @@ kd_e2e_dial(const char *from, guint port)
 /**
  * kd_e2e_dial_unix:
  *
+ * Waits until somebody listens there.
+ *
  * Returns: (transfer full): a connected UNIX socket
  */
 int
 kd_e2e_dial_unix(const char *path)
 {
     struct sockaddr_un address = build_address(path);
+    gint64 deadline_us = g_get_monotonic_time() + KD_E2E_DEADLINE_S * G_USEC_PER_SEC;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    g_assert_cmpint(connect(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
+    while (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+        g_assert_true(errno == ENOENT || errno == ECONNREFUSED);
+        g_assert_cmpint(g_get_monotonic_time(), <, deadline_us);
+        g_thread_yield();
+    }
     return fd;
 }
 
