@@ -38,6 +38,8 @@ typedef struct {
     int line_error;
     gboolean has_half_close;
     gboolean is_debugger_finished;
+    gboolean is_line_finished;
+    gboolean is_lost; /* and it was told                                                        */
     gboolean is_closing; /* the plugin's close_async goes on, or the session has ended          */
     gboolean is_freed;
 } KdDirect;
@@ -134,24 +136,24 @@ direct_free(KdConnection *connection)
 
 /* ---- lost and back ---- */
 
+/* Says each loss and each return once, whether the plugin or the end of its endpoint told it. */
+static void
+tell_lost(KdDirect *direct, gboolean is_lost)
+{
+    if (direct->is_lost != is_lost) {
+        direct->is_lost = is_lost;
+        kd_notice_print_event(is_lost ? KD_EVENT_LOST : KD_EVENT_BACK, NULL);
+    }
+}
+
 static gboolean
 on_lost_long(gpointer data)
 {
     KdDirect *direct = data;
 
     direct->lost_id = 0;
-    kd_notice_print_event(KD_EVENT_LOST, NULL);
+    tell_lost(direct, TRUE);
     return G_SOURCE_REMOVE;
-}
-
-static void
-tell_back(KdDirect *direct)
-{
-    if (direct->lost_id != 0) {
-        g_clear_handle_id(&direct->lost_id, g_source_remove);
-        kd_notice_print_event(KD_EVENT_LOST, NULL);
-    }
-    kd_notice_print_event(KD_EVENT_BACK, NULL);
 }
 
 static void
@@ -186,7 +188,8 @@ on_reopened(GObject *source, GAsyncResult *result, gpointer data)
         end_lost(direct, error);
         return;
     }
-    tell_back(direct);
+    g_clear_handle_id(&direct->lost_id, g_source_remove);
+    tell_lost(direct, FALSE);
 }
 
 static void
@@ -195,6 +198,16 @@ take_line_end(KdDirect *direct, int code)
     KdEndpoint old;
 
     direct->line_error = code;
+    if (code == 0 && direct->has_half_close && !direct->is_debugger_finished &&
+        direct->kind != KD_DEBUGGER_PTY) {
+        direct->is_line_finished = TRUE; /* in good order: the debugger may say more yet */
+        kd_route_shut(direct->route, KD_SIDE_PEER);
+        return;
+    }
+    if (direct->has_half_close && code == 0) {
+        close_link(direct, NULL);
+        return;
+    }
     if (direct->is_debugger_finished || !(direct->target->caps & KD_TARGET_REOPEN)) {
         end_lost(direct, code == 0 ? NULL
                                    : g_error_new(KD_ERROR, KD_ERROR_LINK_LOST,
@@ -227,7 +240,7 @@ take_debugger_end(KdDirect *direct, int error)
     gboolean is_socket = direct->debugger_fd >= 0;
 
     direct->is_debugger_finished = TRUE;
-    if (error != 0 || direct->waiting != NULL) {
+    if (error != 0 || direct->waiting != NULL || direct->is_line_finished) {
         close_link(direct, NULL);
         return;
     }
@@ -276,6 +289,13 @@ on_event(void *user, uint32_t event, GVariant *arg)
     const char *text = NULL;
 
     if (direct->is_freed) {
+        return;
+    }
+    if (event == KD_EVENT_LOST || event == KD_EVENT_BACK) {
+        /* While it is reopened, being back is ours to say. */
+        if (event == KD_EVENT_LOST || direct->waiting == NULL) {
+            tell_lost(direct, event == KD_EVENT_LOST);
+        }
         return;
     }
     if (held != NULL && g_variant_is_of_type(held, G_VARIANT_TYPE_STRING)) {
