@@ -120,18 +120,22 @@ print_figure(const BenchReport *report, const Figure *figure, FILE *out)
 
 /**
  * bench_check_print:
+ * @modes: (nullable): names of the modes whose figures are asked for; %NULL: of all
  *
  * Prints each figure with its bound and the verdict.
  *
  * Returns: whether none was missed.
  */
 gboolean
-bench_check_print(const BenchReport *report, FILE *out)
+bench_check_print(const BenchReport *report, char **modes, FILE *out)
 {
     gboolean are_all_good = TRUE;
 
     for (guint i = 0; i < G_N_ELEMENTS(figures); i++) {
-        if (!print_figure(report, &figures[i], out)) {
+        const char *name = bench_mode_get_name(figures[i].mode);
+        gboolean is_asked_for = modes == NULL || g_strv_contains((const char *const *)modes, name);
+
+        if (is_asked_for && !print_figure(report, &figures[i], out)) {
             are_all_good = FALSE;
         }
     }

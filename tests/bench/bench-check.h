@@ -5,4 +5,4 @@
 #include "bench-report.h"
 
 gboolean bench_check_wants(BenchMode mode, BenchPeer peer);
-gboolean bench_check_print(const BenchReport *report, FILE *out);
+gboolean bench_check_print(const BenchReport *report, char **modes, FILE *out);

@@ -142,6 +142,11 @@ bench_allocations_run(BenchStage *stage, const BenchSetting *setting, const Benc
     }
     is_ok = exchange_n(&talk, WARM_EXCHANGES, error);
     before = bench_count_get_allocations(count);
+    if (is_ok && before == 0) {
+        g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_FAILED,
+                            "not even setting up was counted: the module does not count");
+        is_ok = FALSE;
+    }
     end = bench_clock_get_ns() + (uint64_t)(MAX(setting->seconds, COUNTED_S) * 1e9);
     while (is_ok && (n < MIN_COUNTED_EXCHANGES || bench_clock_get_ns() < end)) {
         is_ok = bench_talk_exchange(&talk, error);
@@ -151,6 +156,7 @@ bench_allocations_run(BenchStage *stage, const BenchSetting *setting, const Benc
         bench_result_set(result, "allocations",
                          (double)(bench_count_get_allocations(count) - before));
         bench_result_set(result, "exchanges", n);
+        bench_result_set(result, "before", (double)before);
     }
     bench_talk_end(&talk);
     return is_ok;

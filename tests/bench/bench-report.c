@@ -222,13 +222,18 @@ print_ratio(const BenchReport *report, BenchMode mode, BenchPeer peer, BenchPeer
     }
 }
 
+/* Of the minimal relay, or of two where two are in a row */
+static BenchPeer
+get_limit(BenchMode mode)
+{
+    return bench_mode_has_peer(mode, BENCH_PEER_EPOLL) ? BENCH_PEER_EPOLL : BENCH_PEER_TWO_EPOLLS;
+}
+
 static void
 print_row(const BenchReport *report, BenchMode mode, BenchPeer peer, FILE *out)
 {
     const Cell *cell = &report->cells[mode][peer];
     const BenchResult *good = find_good(cell);
-    BenchPeer limit =
-        bench_mode_has_peer(mode, BENCH_PEER_EPOLL) ? BENCH_PEER_EPOLL : BENCH_PEER_TWO_EPOLLS;
     double values[MAX_REPETITIONS];
     size_t n = collect(cell, bench_mode_get_metric(mode), values);
 
@@ -238,7 +243,7 @@ print_row(const BenchReport *report, BenchMode mode, BenchPeer peer, FILE *out)
 
         fprintf(out, " %10.2f (%.2f - %.2f)", median, values[0], values[n - 1]);
         print_ratio(report, mode, peer, BENCH_PEER_DIRECT, out);
-        print_ratio(report, mode, peer, limit, out);
+        print_ratio(report, mode, peer, get_limit(mode), out);
         for (guint i = 0; i < good->n_metrics; i++) {
             const char *name = good->metrics[i].name;
 
@@ -311,6 +316,14 @@ print_json_string(const char *key, const char *text, FILE *out)
 }
 
 static void
+print_json_number(const char *key, double value, FILE *out)
+{
+    char number[G_ASCII_DTOSTR_BUF_SIZE];
+
+    fprintf(out, ",\"%s\":%s", key, g_ascii_formatd(number, sizeof number, "%.6g", value));
+}
+
+static void
 print_json_run(const BenchResult *result, BenchMode mode, BenchPeer peer, guint repetition,
                FILE *out)
 {
@@ -318,10 +331,7 @@ print_json_run(const BenchResult *result, BenchMode mode, BenchPeer peer, guint 
             bench_mode_get_name(mode), bench_peer_get_name(peer), repetition + 1,
             result->failure == NULL ? "true" : "false");
     for (guint i = 0; i < result->n_metrics; i++) {
-        char number[G_ASCII_DTOSTR_BUF_SIZE];
-
-        fprintf(out, ",\"%s\":%s", result->metrics[i].name,
-                g_ascii_dtostr(number, sizeof number, result->metrics[i].value));
+        print_json_number(result->metrics[i].name, result->metrics[i].value, out);
     }
     if (result->note != NULL) {
         print_json_string("note", result->note, out);
@@ -332,11 +342,42 @@ print_json_run(const BenchResult *result, BenchMode mode, BenchPeer peer, guint 
     fputc('}', out);
 }
 
+/* The metric of each mode: its median, and the medians of its ratios. */
+static void
+print_json_medians(const BenchReport *report, FILE *out)
+{
+    const char *separator = "";
+
+    for (guint m = 0; m < BENCH_N_MODES; m++) {
+        const char *metric = bench_mode_get_metric(m);
+
+        for (guint p = 0; p < BENCH_N_PEERS; p++) {
+            double value = 0;
+
+            if (!bench_report_get_median(report, m, p, metric, &value)) {
+                continue;
+            }
+            fprintf(out, "%s    {\"mode\":\"%s\",\"peer\":\"%s\",\"metric\":\"%s\"", separator,
+                    bench_mode_get_name(m), bench_peer_get_name(p), metric);
+            print_json_number("median", value, out);
+            if (bench_report_get_ratio(report, m, p, BENCH_PEER_DIRECT, metric, &value)) {
+                print_json_number("to_direct", value, out);
+            }
+            if (bench_report_get_ratio(report, m, p, get_limit(m), metric, &value)) {
+                print_json_number("to_minimal_relay", value, out);
+            }
+            fputc('}', out);
+            separator = ",\n";
+        }
+    }
+}
+
 /**
  * bench_report_print_json:
  * @congestion: TCP's congestion control on loopback
  *
- * Prints one document: the machine in general terms, then every run and who was left out.
+ * Prints one document: the machine in general terms, then every run and who was left out, then
+ * the medians and their ratios.
  */
 void
 bench_report_print_json(const BenchReport *report, const BenchSetting *setting,
@@ -373,5 +414,7 @@ bench_report_print_json(const BenchReport *report, const BenchSetting *setting,
             }
         }
     }
+    fputs("\n  ],\n  \"medians\":[\n", out);
+    print_json_medians(report, out);
     fputs("\n  ]\n}\n", out);
 }

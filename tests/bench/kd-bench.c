@@ -304,7 +304,7 @@ run_measured(const BenchSetting *setting)
     is_good = bench_report_get_failures(report) == 0;
     if (option_check) {
         putchar('\n');
-        is_good = bench_check_print(report, stdout) && is_good;
+        is_good = bench_check_print(report, option_modes, stdout) && is_good;
     }
     return is_good ? EXIT_SUCCESS : EXIT_MISSED;
 }
