@@ -138,7 +138,8 @@ take_stream(Side *side, const uint8_t *bytes, gsize len)
 {
     g_checksum_update(side->sum, bytes, (gssize)len);
     side->heard += len;
-    if (side->heard > TOTAL_BYTES / (N_PAUSES + 1) * (side->n_pauses + 1)) {
+    if (side->n_pauses < N_PAUSES &&
+        side->heard > TOTAL_BYTES / (N_PAUSES + 1) * (side->n_pauses + 1)) {
         side->n_pauses++;
         side->paused_until_us = g_get_monotonic_time() + PAUSE_US;
     }

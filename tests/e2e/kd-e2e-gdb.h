@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A virtual machine with a debug stub, and GDB that is told line by line what to do. */
+#pragma once
+
+#include "kd-e2e-stage.h"
+
+/**
+ * KdE2eGdb:
+ * @program: GDB itself, or what has started it and handed its stdin and stdout down
+ * @n_asked: how many commands it was given
+ *
+ * GDB, fed through a pipe: only so does it run its event loop, and can be interrupted.
+ */
+typedef struct {
+    KdE2eProgram *program;
+    guint n_asked;
+} KdE2eGdb;
+
+KdE2eProgram *kd_e2e_vm_new(const char *path);
+void kd_e2e_gdb_init(KdE2eGdb *gdb, KdE2eProgram *program);
+char *kd_e2e_gdb_ask(KdE2eGdb *gdb, const char *command);
+void kd_e2e_gdb_expect(KdE2eGdb *gdb, const char *command, const char *text);
