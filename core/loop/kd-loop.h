@@ -10,9 +10,9 @@
 #define KD_READY_HUP (1u << 2)
 
 /* One full copy buffer; also the quantum while at most two watches are runnable. */
-#define KD_LOOP_BUFFER_BYTES (128u * 1024u)
+#define KD_LOOP_BUFFER_BYTES ((size_t)128 * 1024)
 /* Room in front of the copy buffer, so that a frame header is written before the bytes. */
-#define KD_LOOP_HEADROOM_BYTES 4096u
+#define KD_LOOP_HEADROOM_BYTES ((size_t)4096)
 
 typedef struct KdLoopWatch KdLoopWatch;
 
