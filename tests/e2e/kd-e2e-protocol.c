@@ -59,7 +59,8 @@ kd_e2e_client_send_preamble(KdE2eClient *client, uint16_t major)
 static void
 send_frame(KdE2eClient *client, KdFrameType type, const void *payload, gsize len)
 {
-    KdFrameHeader header = {.type = type, .length = (uint32_t)len, .ack = client->received};
+    KdFrameHeader header = {
+        .type = (uint8_t)type, .length = (uint32_t)len, .ack = client->received};
     g_autofree uint8_t *bytes = g_malloc(KD_HEADER_BYTES + len);
 
     client->reported = client->received;
@@ -247,7 +248,7 @@ void
 kd_e2e_client_await_data(KdE2eClient *client, const char *text)
 {
     while (client->heard->len < strlen(text)) {
-        g_autoptr(GBytes) payload = kd_e2e_client_await(client, KD_FRAME_DATA);
+        g_bytes_unref(kd_e2e_client_await(client, KD_FRAME_DATA));
     }
     g_assert_cmpint(memcmp(client->heard->data, text, strlen(text)), ==, 0);
     g_byte_array_remove_range(client->heard, 0, (guint)strlen(text));

@@ -82,7 +82,7 @@ build_expected_sum(void)
 static void
 queue_header(Side *side, KdFrameType type, gsize len)
 {
-    KdFrameHeader header = {.type = type, .length = (uint32_t)len, .ack = side->heard};
+    KdFrameHeader header = {.type = (uint8_t)type, .length = (uint32_t)len, .ack = side->heard};
 
     kd_frame_header_store(side->out, &header);
     side->client->reported = side->heard;

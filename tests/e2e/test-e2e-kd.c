@@ -192,8 +192,6 @@ static void
 test_lost_and_back(KdE2eStage *stage, gconstpointer unused)
 {
     g_autoptr(KdE2eProgram) kd = NULL;
-    g_autofree char *lost = NULL;
-    g_autofree char *back = NULL;
     int steer;
     Fake fake;
 
@@ -203,9 +201,9 @@ test_lost_and_back(KdE2eStage *stage, gconstpointer unused)
     expect_echo(kd, "before");
     steer = kd_e2e_dial_unix(fake.path);
     kd_e2e_order(steer, "lose");
-    lost = kd_e2e_program_await(kd, KD_E2E_STDERR, "kd: target lost");
+    g_free(kd_e2e_program_await(kd, KD_E2E_STDERR, "kd: target lost"));
     kd_e2e_order(steer, "back");
-    back = kd_e2e_program_await(kd, KD_E2E_STDERR, "kd: target back");
+    g_free(kd_e2e_program_await(kd, KD_E2E_STDERR, "kd: target back"));
     expect_echo(kd, "after");
     close(steer);
     fake_tear_down(&fake);
@@ -218,14 +216,13 @@ test_two_debuggers(KdE2eStage *stage, gconstpointer unused)
 {
     g_autofree char *path = kd_e2e_stage_build_path(stage, "debugger");
     g_autofree char *address = g_strconcat("unix:", path, NULL);
-    g_autofree char *ready = NULL;
     g_autoptr(KdE2eProgram) kd = NULL;
     Fake fake;
 
     (void)unused;
     fake_set_up(&fake, stage, "echo");
     kd = kd_e2e_stage_start_kd(stage, fake.trans, "--listen", address, NULL);
-    ready = kd_e2e_program_await(kd, KD_E2E_STDERR, "kd: listening on unix:");
+    g_free(kd_e2e_program_await(kd, KD_E2E_STDERR, "kd: listening on unix:"));
     for (int i = 0; i < 5; i++) {
         g_autofree char *text = g_strdup_printf("debugger %d", i);
         int debugger = kd_e2e_dial_unix(path);

@@ -122,7 +122,6 @@ test_descriptors(KdE2eStage *stage, gconstpointer unused)
 {
     KdE2eSetup setup = {.n_files = N_FILES};
     g_autoptr(KdE2eClient) client = NULL;
-    g_autofree char *said = NULL;
     guint64 cpu_us;
     gint64 start_us;
     int fds[N_FILES + 8];
@@ -133,7 +132,7 @@ test_descriptors(KdE2eStage *stage, gconstpointer unused)
     for (guint i = 0; i < G_N_ELEMENTS(fds); i++) {
         fds[i] = kd_e2e_dial(NULL, stage->port);
     }
-    said = kd_e2e_program_await(stage->server, KD_E2E_STDERR, "no new clients for a while");
+    g_free(kd_e2e_program_await(stage->server, KD_E2E_STDERR, "no new clients for a while"));
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, silent), ==, 0);
     start_us = g_get_monotonic_time();
     cpu_us = kd_e2e_program_get_cpu_us(stage->server);

@@ -155,9 +155,7 @@ test_range(KdE2eStage *stage, gconstpointer unused)
     kd_e2e_stage_start(stage, NULL);
     g_assert_nonnull(strstr(kd_e2e_program_get_text(stage->server, KD_E2E_STDERR), expected));
     g_assert_cmpuint(stage->port, ==, stage->low + 2);
-    {
-        g_autoptr(KdE2eClient) client = kd_e2e_client_new_open(stage->port, "fake:name=1");
-    }
+    kd_e2e_client_free(kd_e2e_client_new_open(stage->port, "fake:name=1"));
     close(first);
     close(second);
 }
@@ -224,13 +222,12 @@ test_end_tells_kd(KdE2eStage *stage, gconstpointer unused)
     g_autofree char *steer_path = kd_e2e_stage_build_path(stage, "steer");
     g_autofree char *trans = g_strdup_printf("fake:name=1,echo,steer=%s", steer_path);
     g_autoptr(KdE2eProgram) kd = NULL;
-    g_autofree char *echo = NULL;
 
     (void)unused;
     kd_e2e_stage_start(stage, NULL);
     kd = kd_e2e_stage_start_kd(stage, trans, "--stdio", NULL);
     kd_e2e_program_say(kd, "hello\n");
-    echo = kd_e2e_program_await(kd, KD_E2E_STDOUT, "hello");
+    g_free(kd_e2e_program_await(kd, KD_E2E_STDOUT, "hello"));
     kd_e2e_program_signal(stage->server, SIGTERM);
     g_assert_cmpint(kd_e2e_program_wait(kd), ==, 1);
     g_assert_nonnull(strstr(kd_e2e_program_get_text(kd, KD_E2E_STDERR), "the server is ending"));
