@@ -42,12 +42,14 @@ kd_param_set_error(GError **error, KdError code, const char *format, ...)
     g_autoptr(GString) line = g_string_new(NULL);
     for (const char *at = valid; *at != '\0'; at = g_utf8_next_char(at)) {
         gsize len = (gsize)(g_utf8_next_char(at) - at);
-        if (line->len + len > MAX_MESSAGE_BYTES)
+        if (line->len + len > MAX_MESSAGE_BYTES) {
             break;
-        if (kd_param_is_control(g_utf8_get_char(at)))
+        }
+        if (kd_param_is_control(g_utf8_get_char(at))) {
             g_string_append_c(line, '?');
-        else
+        } else {
             g_string_append_len(line, at, (gssize)len);
+        }
     }
     g_set_error_literal(error, KD_ERROR, (int)code, line->str);
 }
@@ -65,9 +67,11 @@ kd_param_build_shown(const char *text)
 {
     gsize len = strnlen(text, MAX_SHOWN_BYTES + 1);
     g_autoptr(GString) shown = g_string_new(NULL);
-    for (gsize i = 0; i < MIN(len, MAX_SHOWN_BYTES); i++)
+    for (gsize i = 0; i < MIN(len, MAX_SHOWN_BYTES); i++) {
         g_string_append_c(shown, g_ascii_isprint(text[i]) ? text[i] : '?');
-    if (len > MAX_SHOWN_BYTES)
+    }
+    if (len > MAX_SHOWN_BYTES) {
         g_string_append(shown, "...");
+    }
     return g_string_free(g_steal_pointer(&shown), FALSE);
 }

@@ -11,8 +11,9 @@ param_item_free(KdParamItem *item)
 {
     g_free(item->key);
     /* may be a password */
-    if (item->value != NULL)
+    if (item->value != NULL) {
         memset(item->value, 0, strlen(item->value));
+    }
     g_free(item->value);
     g_free(item);
 }
@@ -67,10 +68,11 @@ kd_param_text_find_close(const char *open)
 {
     gsize depth = 0;
     for (const char *at = open; *at != '\0'; at++) {
-        if (*at == '{')
+        if (*at == '{') {
             depth++;
-        else if (*at == '}' && --depth == 0)
+        } else if (*at == '}' && --depth == 0) {
             return at;
+        }
     }
     return NULL;
 }
@@ -80,10 +82,12 @@ is_too_deep(const char *open, const char *close)
 {
     guint depth = 0;
     for (const char *at = open; at < close; at++) {
-        if (*at == '{' && ++depth > KD_PARAMS_MAX_DEPTH)
+        if (*at == '{' && ++depth > KD_PARAMS_MAX_DEPTH) {
             return TRUE;
-        if (*at == '}')
+        }
+        if (*at == '}') {
             depth--;
+        }
     }
     return FALSE;
 }
@@ -133,8 +137,9 @@ take_item(const char *scheme, const char **at, GError **error)
         (*at)++;
         if (g_str_has_prefix(*at, "@{")) {
             value = take_nested_value(scheme, key, at, error);
-            if (value == NULL)
+            if (value == NULL) {
                 return NULL;
+            }
         } else {
             gsize len = strcspn(*at, ",");
             value = g_strndup(*at, len);
@@ -168,8 +173,9 @@ kd_param_items_parse(const char *scheme, const char *items, GError **error)
             return NULL;
         }
         KdParamItem *item = take_item(scheme, &at, error);
-        if (item == NULL)
+        if (item == NULL) {
             return NULL;
+        }
         g_ptr_array_add(list, item);
         if (*at == ',' && *++at == '\0') {
             kd_param_set_error(error, KD_ERROR_PARAM_INVALID,
@@ -230,15 +236,18 @@ kd_params_split(const char *text, char **scheme, char **items, GError **error)
     g_return_val_if_fail(text != NULL && scheme != NULL && items != NULL, FALSE);
     *scheme = NULL;
     *items = NULL;
-    if (!kd_param_text_check("the string", text, error))
+    if (!kd_param_text_check("the string", text, error)) {
         return FALSE;
+    }
     g_autofree char *head = take_scheme(text, error);
-    if (head == NULL)
+    if (head == NULL) {
         return FALSE;
+    }
     const char *rest = strchr(text, ':') + 1;
     g_autoptr(GPtrArray) list = kd_param_items_parse(head, rest, error);
-    if (list == NULL)
+    if (list == NULL) {
         return FALSE;
+    }
     *scheme = g_steal_pointer(&head);
     *items = g_strdup(rest);
     return TRUE;

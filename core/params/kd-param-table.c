@@ -47,8 +47,9 @@ const KdParamSpec *
 kd_param_table_find(const KdParamSpec *table, KdForm form, const char *key)
 {
     for (const KdParamSpec *spec = table; spec->key != NULL; spec++) {
-        if (kd_param_table_is_allowed(spec, form) && g_ascii_strcasecmp(spec->key, key) == 0)
+        if (kd_param_table_is_allowed(spec, form) && g_ascii_strcasecmp(spec->key, key) == 0) {
             return spec;
+        }
     }
     return NULL;
 }
@@ -84,12 +85,14 @@ kd_param_table_is_visible(const KdParamSpec *table, const KdParamSpec *spec, KdF
 gboolean
 kd_param_table_is_required(const KdParamSpec *table, const KdParamSpec *spec, KdForm form)
 {
-    if (spec->group == 0)
+    if (spec->group == 0) {
         return (spec->flags & KD_PARAM_REQUIRED) != 0;
+    }
     for (const KdParamSpec *other = table; other->key != NULL; other++) {
         if (other->group == spec->group && (other->flags & KD_PARAM_REQUIRED) != 0 &&
-            kd_param_table_is_visible(table, other, form))
+            kd_param_table_is_visible(table, other, form)) {
             return TRUE;
+        }
     }
     return FALSE;
 }
@@ -124,10 +127,12 @@ count_edits(const char *a, const char *b)
 {
     guint rows[3][MAX_SIMILAR_BYTES + 1];
     gsize a_len = strlen(a), b_len = strlen(b);
-    if (a_len > MAX_SIMILAR_BYTES || b_len > MAX_SIMILAR_BYTES)
+    if (a_len > MAX_SIMILAR_BYTES || b_len > MAX_SIMILAR_BYTES) {
         return G_MAXUINT;
-    for (guint j = 0; j <= b_len; j++)
+    }
+    for (guint j = 0; j <= b_len; j++) {
         rows[0][j] = j;
+    }
     for (guint i = 1; i <= a_len; i++) {
         guint *row = rows[i % 3], *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
         row[0] = i;
@@ -135,8 +140,9 @@ count_edits(const char *a, const char *b)
             guint changed = g_ascii_tolower(a[i - 1]) != g_ascii_tolower(b[j - 1]) ? 1 : 0;
             row[j] = MIN(MIN(row[j - 1], last[j]) + 1, last[j - 1] + changed);
             if (i > 1 && j > 1 && g_ascii_tolower(a[i - 1]) == g_ascii_tolower(b[j - 2]) &&
-                g_ascii_tolower(a[i - 2]) == g_ascii_tolower(b[j - 1]))
+                g_ascii_tolower(a[i - 2]) == g_ascii_tolower(b[j - 1])) {
                 row[j] = MIN(row[j], before[j - 2] + 1);
+            }
         }
     }
     return rows[a_len % 3][b_len];
@@ -156,12 +162,14 @@ kd_param_table_find_similar(const KdParamSpec *table, KdForm form, const char *k
     gsize len = strlen(key);
     for (const KdParamSpec *spec = table; spec->key != NULL; spec++) {
         if (!kd_param_table_is_visible(table, spec, form) ||
-            (spec->flags & KD_PARAM_DEPRECATED) != 0)
+            (spec->flags & KD_PARAM_DEPRECATED) != 0) {
             continue;
-        if (len >= 3 && g_ascii_strncasecmp(spec->key, key, len) == 0)
+        }
+        if (len >= 3 && g_ascii_strncasecmp(spec->key, key, len) == 0) {
             return spec->key;
+        }
         guint edits = count_edits(spec->key, key);
-        if (edits < best_edits && edits * 2 < strlen(spec->key)) {
+        if (edits < best_edits && (gsize)edits * 2 < strlen(spec->key)) {
             best = spec->key;
             best_edits = edits;
         }

@@ -75,11 +75,13 @@ kd_param_value_build_range(const KdParamSpec *spec)
     uint64_t min = kd_param_value_get_min(spec), max = kd_param_value_get_max(spec);
     switch (spec->type) {
     case KD_PARAM_UINT:
-        if (min == max)
+        if (min == max) {
             return g_strdup_printf("%" G_GUINT64_FORMAT, min);
-        if (max == UINT64_MAX)
+        }
+        if (max == UINT64_MAX) {
             return min == 0 ? g_strdup("a number")
                             : g_strdup_printf("a number from %" G_GUINT64_FORMAT, min);
+        }
         return g_strdup_printf("a number from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, min,
                                max);
     case KD_PARAM_PORTS:
@@ -103,12 +105,14 @@ static gboolean
 parse_number(const char *text, gsize len, uint64_t *number)
 {
     uint64_t sum = 0;
-    if (len == 0)
+    if (len == 0) {
         return FALSE;
+    }
     for (gsize i = 0; i < len; i++) {
         if (!g_ascii_isdigit(text[i]) || !g_uint64_checked_mul(&sum, sum, 10) ||
-            !g_uint64_checked_add(&sum, sum, (uint64_t)(text[i] - '0')))
+            !g_uint64_checked_add(&sum, sum, (uint64_t)(text[i] - '0'))) {
             return FALSE;
+        }
     }
     *number = sum;
     return TRUE;
@@ -125,8 +129,9 @@ static GVariant *
 parse_uint(const KdParamSpec *spec, const char *text, char **reason)
 {
     uint64_t number;
-    if (parse_number_between(spec, text, strlen(text), &number))
+    if (parse_number_between(spec, text, strlen(text), &number)) {
         return g_variant_new_uint64(number);
+    }
     g_autofree char *range = kd_param_value_build_range(spec);
     *reason = g_strdup_printf("must be %s", range);
     return NULL;
@@ -162,8 +167,9 @@ static GVariant *
 parse_choice(const KdParamSpec *spec, const char *text, char **reason)
 {
     for (guint i = 0; spec->choices != NULL && spec->choices[i] != NULL; i++) {
-        if (g_ascii_strcasecmp(spec->choices[i], text) == 0)
+        if (g_ascii_strcasecmp(spec->choices[i], text) == 0) {
             return g_variant_new_string(spec->choices[i]);
+        }
     }
     g_autofree char *range = kd_param_value_build_range(spec);
     *reason = g_strdup_printf("must be %s", range);
@@ -193,8 +199,9 @@ parse_path(const char *text, char **reason)
     /* what the documented pipe means on this machine is the link's business */
     gboolean is_pipe = g_ascii_strncasecmp(text, WINDOWS_PIPE, strlen(WINDOWS_PIPE)) == 0 &&
                        text[strlen(WINDOWS_PIPE)] != '\0';
-    if (text[0] == '/' || is_pipe)
+    if (text[0] == '/' || is_pipe) {
         return g_variant_new_string(text);
+    }
     *reason = g_strdup("must be an absolute path");
     return NULL;
 }
@@ -205,8 +212,9 @@ parse_com_number(const char *digits)
 {
     uint64_t number;
     gsize len = strlen(digits);
-    if (len > MAX_COM_DIGITS || !parse_number(digits, len, &number) || number == 0)
+    if (len > MAX_COM_DIGITS || !parse_number(digits, len, &number) || number == 0) {
         return NULL;
+    }
     g_autofree char *path = g_strdup_printf("/dev/ttyS%" G_GUINT64_FORMAT, number - 1);
     return g_variant_new_string(path);
 }
@@ -231,8 +239,9 @@ parse_device(const KdParamSpec *spec, KdForm form, const char *text, char **reas
         g_autofree char *path = g_strconcat("/dev/", text, NULL);
         return g_variant_new_string(path);
     }
-    if (value == NULL)
+    if (value == NULL) {
         *reason = g_strdup("must be com1 and so on, a path, or a name like ttyUSB0");
+    }
     return value;
 }
 
@@ -286,8 +295,9 @@ parse_by_type(const KdParamSpec *spec, KdForm form, const char *text, char **rea
 static char *
 build_shown_value(const KdParamSpec *spec, const char *text)
 {
-    if ((spec->flags & KD_PARAM_SECRET) != 0)
+    if ((spec->flags & KD_PARAM_SECRET) != 0) {
         return g_strdup("*");
+    }
     switch (spec->type) {
     case KD_PARAM_UINT:
     case KD_PARAM_PORTS:
@@ -305,17 +315,20 @@ parse_flag(const char *text, const char *origin, char **reason)
 {
     static const char *const words[] = {"1", "yes", "true", "on", NULL};
     static const char *const other_words[] = {"0", "no", "false", "off", NULL};
-    if (text == NULL)
+    if (text == NULL) {
         return g_variant_new_boolean(TRUE);
+    }
     if (origin == NULL) {
         *reason = NULL;
         return NULL;
     }
     g_autofree char *lower = g_ascii_strdown(text, -1);
-    if (g_strv_contains(words, lower))
+    if (g_strv_contains(words, lower)) {
         return g_variant_new_boolean(TRUE);
-    if (g_strv_contains(other_words, lower))
+    }
+    if (g_strv_contains(other_words, lower)) {
         return g_variant_new_boolean(FALSE);
+    }
     *reason = g_strdup("must be yes or no");
     return NULL;
 }
@@ -351,8 +364,9 @@ kd_param_value_parse(const char *scheme, const KdParamSpec *spec, KdForm form, c
     } else {
         value = parse_by_type(spec, form, text, &reason);
     }
-    if (value != NULL)
+    if (value != NULL) {
         return g_variant_ref_sink(value);
+    }
 
     g_autofree char *shown = build_shown_value(spec, text);
     kd_param_set_error(error, KD_ERROR_PARAM_INVALID, "%s: %s=%s%s%s%s: %s", scheme, spec->key,
@@ -370,16 +384,19 @@ kd_param_value_parse(const char *scheme, const KdParamSpec *spec, KdForm form, c
 char *
 kd_param_value_build_text(const KdParamSpec *spec, GVariant *value)
 {
-    if ((spec->flags & KD_PARAM_SECRET) != 0)
+    if ((spec->flags & KD_PARAM_SECRET) != 0) {
         return g_strdup("*");
-    if (g_variant_is_of_type(value, G_VARIANT_TYPE_UINT64))
+    }
+    if (g_variant_is_of_type(value, G_VARIANT_TYPE_UINT64)) {
         return g_strdup_printf("%" G_GUINT64_FORMAT, g_variant_get_uint64(value));
+    }
     if (g_variant_is_of_type(value, G_VARIANT_TYPE("(qq)"))) {
         guint16 low, high;
         g_variant_get(value, "(qq)", &low, &high);
         return low == high ? g_strdup_printf("%u", low) : g_strdup_printf("%u:%u", low, high);
     }
-    if (g_variant_is_of_type(value, G_VARIANT_TYPE_STRING))
+    if (g_variant_is_of_type(value, G_VARIANT_TYPE_STRING)) {
         return g_variant_dup_string(value, NULL);
+    }
     return g_strdup("");
 }

@@ -42,12 +42,14 @@ static gboolean
 is_in_base(const KdSpoiling *spoiling, const KdParamSpec *spec)
 {
     if (!kd_param_table_is_visible(spoiling->table, spec, spoiling->form) ||
-        !kd_param_table_is_required(spoiling->table, spec, spoiling->form))
+        !kd_param_table_is_required(spoiling->table, spec, spoiling->form)) {
         return FALSE;
+    }
     for (const KdParamSpec *other = spoiling->table; other != spec; other++) {
         if (spec->group != 0 && other->group == spec->group &&
-            kd_param_table_is_visible(spoiling->table, other, spoiling->form))
+            kd_param_table_is_visible(spoiling->table, other, spoiling->form)) {
             return FALSE;
+        }
     }
     return TRUE;
 }
@@ -61,8 +63,9 @@ build_base(const KdSpoiling *spoiling, const KdParamSpec *left_out)
         gboolean is_left_out =
             left_out != NULL &&
             (spec == left_out || (left_out->group != 0 && spec->group == left_out->group));
-        if (is_left_out || !is_in_base(spoiling, spec))
+        if (is_left_out || !is_in_base(spoiling, spec)) {
             continue;
+        }
         g_autofree char *item = build_good_item(spec);
         g_string_append_printf(base, "%s%s", base->len > 0 ? "," : "", item);
     }
@@ -97,12 +100,15 @@ add_numbers(const KdSpoiling *spoiling, const KdParamSpec *spec)
 {
     static const char *const wrong[] = {
         "x", "-1", "+1", "0x10", "1 ", " 1", "1.", "1e400", "999999999999999999999999"};
-    for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++)
+    for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
         add_value(spoiling, spec, wrong[i]);
-    if (kd_param_value_get_min(spec) > 0)
+    }
+    if (kd_param_value_get_min(spec) > 0) {
         add_number(spoiling, spec, kd_param_value_get_min(spec) - 1);
-    if (kd_param_value_get_max(spec) < UINT64_MAX)
+    }
+    if (kd_param_value_get_max(spec) < UINT64_MAX) {
         add_number(spoiling, spec, kd_param_value_get_max(spec) + 1);
+    }
 }
 
 static void
@@ -110,21 +116,25 @@ add_ports(const KdSpoiling *spoiling, const KdParamSpec *spec)
 {
     static const char *const wrong[] = {":", "1:", ":1", "1:2:3", "0:1", "60:51", "1:65536", "1:x"};
     add_numbers(spoiling, spec);
-    for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++)
+    for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
         add_value(spoiling, spec, wrong[i]);
-    if ((spec->flags & KD_PARAM_EXACT) != 0)
+    }
+    if ((spec->flags & KD_PARAM_EXACT) != 0) {
         add_value(spoiling, spec, "51:60");
+    }
 }
 
 static void
 add_too_long(const KdSpoiling *spoiling, const KdParamSpec *spec, const char *start)
 {
     gsize max_len = kd_param_value_get_max_len(spec);
-    if (max_len >= KD_PARAMS_MAX_BYTES)
+    if (max_len >= KD_PARAMS_MAX_BYTES) {
         return;
+    }
     g_autoptr(GString) value = g_string_new(start);
-    while (value->len <= max_len)
+    while (value->len <= max_len) {
         g_string_append_c(value, 'a');
+    }
     add_value(spoiling, spec, value->str);
 }
 
@@ -149,13 +159,15 @@ add_texts(const KdSpoiling *spoiling, const KdParamSpec *spec)
         add_value(spoiling, spec, "com0");
         add_value(spoiling, spec, "../a");
         add_value(spoiling, spec, "a b");
-        if (spoiling->form == KD_FORM_TARGET)
+        if (spoiling->form == KD_FORM_TARGET) {
             add_value(spoiling, spec, "2");
+        }
         break;
     case KD_PARAM_STRING:
         add_too_long(spoiling, spec, "a");
-        if (kd_param_value_is_password(spec))
+        if (kd_param_value_is_password(spec)) {
             add_value(spoiling, spec, "p@ss");
+        }
         break;
     default:
         break;
@@ -174,14 +186,17 @@ add_for_key(const KdSpoiling *spoiling, const KdParamSpec *spec)
     add_value(spoiling, spec, "@{a");
     add_value(spoiling, spec, "@{a}b");
     add_value(spoiling, spec, "a\x01");
-    if (spec->type == KD_PARAM_FLAG)
+    if (spec->type == KD_PARAM_FLAG) {
         add_value(spoiling, spec, "1");
-    else
+    } else {
         add_item(spoiling, spec, spec->key);
-    if (spec->type == KD_PARAM_UINT)
+    }
+    if (spec->type == KD_PARAM_UINT) {
         add_numbers(spoiling, spec);
-    if (spec->type == KD_PARAM_PORTS)
+    }
+    if (spec->type == KD_PARAM_PORTS) {
         add_ports(spoiling, spec);
+    }
     add_texts(spoiling, spec);
 }
 
@@ -191,19 +206,22 @@ add_for_table(const KdSpoiling *spoiling, const KdParamSpec *spec)
 {
     for (const KdParamSpec *other = spec + 1; other->key != NULL && spec->group != 0; other++) {
         if (other->group != spec->group ||
-            !kd_param_table_is_visible(spoiling->table, other, spoiling->form))
+            !kd_param_table_is_visible(spoiling->table, other, spoiling->form)) {
             continue;
+        }
         g_autofree char *one = build_good_item(spec);
         g_autofree char *two = build_good_item(other);
         g_autofree char *both = g_strdup_printf("%s,%s", one, two);
         add_item(spoiling, spec, both);
     }
-    if (!is_in_base(spoiling, spec))
+    if (!is_in_base(spoiling, spec)) {
         return;
+    }
     for (const KdParamSpec *other = spoiling->table; other->key != NULL; other++) {
         gboolean is_same = other == spec || (spec->group != 0 && other->group == spec->group);
-        if (is_same && (other->environment != NULL || other->default_value != NULL))
+        if (is_same && (other->environment != NULL || other->default_value != NULL)) {
             return;
+        }
     }
     g_autoptr(GString) without = build_base(spoiling, spec);
     g_ptr_array_add(spoiling->found, g_string_free(g_steal_pointer(&without), FALSE));
@@ -222,8 +240,9 @@ add_for_grammar(const KdSpoiling *spoiling)
     g_autofree char *long_text = g_strnfill(KD_PARAMS_MAX_BYTES + 1, 'a');
     add_item(spoiling, NULL, long_text);
     g_autoptr(GString) many = g_string_new("a");
-    for (guint i = 0; i < KD_PARAMS_MAX_ITEMS; i++)
+    for (guint i = 0; i < KD_PARAMS_MAX_ITEMS; i++) {
         g_string_append_printf(many, ",a%u", i);
+    }
     add_item(spoiling, NULL, many->str);
 }
 

@@ -28,8 +28,9 @@ find_last_item(const char *items)
             last = at + 1;
         } else if (g_str_has_prefix(at, "=@{")) {
             at = kd_param_text_find_close(at + 2);
-            if (at == NULL)
+            if (at == NULL) {
                 return NULL;
+            }
         }
     }
     return last;
@@ -47,12 +48,14 @@ is_done(const KdCompleting *completing, const KdParamSpec *spec)
 {
     for (guint i = 0; i < completing->done->len; i++) {
         const KdParamItem *item = g_ptr_array_index(completing->done, i);
-        if (g_ascii_strcasecmp(item->key, spec->key) == 0)
+        if (g_ascii_strcasecmp(item->key, spec->key) == 0) {
             return TRUE;
+        }
         const KdParamSpec *used =
             kd_param_table_find(completing->table, completing->form, item->key);
-        if (used != NULL && used->group != 0 && used->group == spec->group)
+        if (used != NULL && used->group != 0 && used->group == spec->group) {
             return TRUE;
+        }
     }
     return FALSE;
 }
@@ -61,12 +64,14 @@ is_done(const KdCompleting *completing, const KdParamSpec *spec)
 static gboolean
 may_become(const KdCompleting *completing, KdForm clicon_form)
 {
-    if (clicon_form == completing->form)
+    if (clicon_form == completing->form) {
         return FALSE;
+    }
     for (guint i = 0; i < completing->done->len; i++) {
         const KdParamItem *item = g_ptr_array_index(completing->done, i);
-        if (kd_param_table_find(completing->table, clicon_form, item->key) == NULL)
+        if (kd_param_table_find(completing->table, clicon_form, item->key) == NULL) {
             return FALSE;
+        }
     }
     return TRUE;
 }
@@ -75,10 +80,12 @@ static gboolean
 is_offered(const KdCompleting *completing, const KdParamSpec *spec)
 {
     KdForm clicon_form = kd_param_table_get_clicon_form(completing->table, completing->form);
-    if ((spec->flags & KD_PARAM_DEPRECATED) != 0 || is_done(completing, spec))
+    if ((spec->flags & KD_PARAM_DEPRECATED) != 0 || is_done(completing, spec)) {
         return FALSE;
-    if (kd_param_table_is_visible(completing->table, spec, completing->form))
+    }
+    if (kd_param_table_is_visible(completing->table, spec, completing->form)) {
         return TRUE;
+    }
     return g_ascii_strcasecmp(spec->key, "clicon") == 0 &&
            kd_param_table_is_visible(completing->table, spec, clicon_form) &&
            may_become(completing, clicon_form);
@@ -89,8 +96,9 @@ offer_keys(const KdCompleting *completing, const char *typed)
 {
     for (const KdParamSpec *spec = completing->table; spec->key != NULL; spec++) {
         if (g_ascii_strncasecmp(spec->key, typed, strlen(typed)) == 0 &&
-            is_offered(completing, spec))
+            is_offered(completing, spec)) {
             offer(completing, spec->key, spec->type == KD_PARAM_FLAG ? "" : "=");
+        }
     }
 }
 
@@ -98,18 +106,21 @@ static void
 offer_values(const KdCompleting *completing, const char *key, const char *typed)
 {
     const KdParamSpec *spec = kd_param_table_find(completing->table, completing->form, key);
-    if (spec == NULL || is_done(completing, spec))
+    if (spec == NULL || is_done(completing, spec)) {
         return;
+    }
     if (spec->type == KD_PARAM_UINT && spec->min == spec->max && spec->max != 0) {
         g_autofree char *only = kd_param_value_build_range(spec);
-        if (g_str_has_prefix(only, typed))
+        if (g_str_has_prefix(only, typed)) {
             offer(completing, only, "");
+        }
         return;
     }
     for (guint i = 0;
          spec->type == KD_PARAM_CHOICE && spec->choices != NULL && spec->choices[i] != NULL; i++) {
-        if (g_ascii_strncasecmp(spec->choices[i], typed, strlen(typed)) == 0)
+        if (g_ascii_strncasecmp(spec->choices[i], typed, strlen(typed)) == 0) {
             offer(completing, spec->choices[i], "");
+        }
     }
 }
 
@@ -118,18 +129,21 @@ static void
 complete_items(KdCompleting *completing, const char *scheme, const char *items)
 {
     const char *last = find_last_item(items);
-    if (last == NULL || items[0] == ',')
+    if (last == NULL || items[0] == ',') {
         return;
+    }
     gsize before = last > items ? (gsize)(last - items) - 1 : 0;
     g_autofree char *done = g_strndup(items, before);
     g_autoptr(GPtrArray) list = kd_param_items_parse(scheme, done, NULL);
-    if (list == NULL)
+    if (list == NULL) {
         return;
+    }
     completing->done = list;
     for (guint i = 0; i < list->len; i++) {
         const KdParamItem *item = g_ptr_array_index(list, i);
-        if (g_ascii_strcasecmp(item->key, "clicon") == 0)
+        if (g_ascii_strcasecmp(item->key, "clicon") == 0) {
             completing->form = kd_param_table_get_clicon_form(completing->table, completing->form);
+        }
     }
     const char *equals = strchr(last, '=');
     const char *typed = equals != NULL ? equals + 1 : last;
@@ -161,8 +175,9 @@ kd_params_build_completions(const char *scheme, const KdParamSpec *table, KdForm
     gsize len = strlen(scheme);
     if (kd_param_text_check(scheme, prefix, NULL)) {
         if (strchr(prefix, ':') == NULL) {
-            if (g_ascii_strncasecmp(scheme, prefix, strlen(prefix)) == 0)
+            if (g_ascii_strncasecmp(scheme, prefix, strlen(prefix)) == 0) {
                 offer(&completing, scheme, ":");
+            }
         } else if (g_ascii_strncasecmp(scheme, prefix, len) == 0 && prefix[len] == ':') {
             complete_items(&completing, scheme, prefix + len + 1);
         }

@@ -11,8 +11,9 @@
 static const char *
 get_placeholder(const KdParamSpec *spec)
 {
-    if (spec->placeholder != NULL)
+    if (spec->placeholder != NULL) {
         return spec->placeholder;
+    }
     switch (spec->type) {
     case KD_PARAM_UINT:
         return "N";
@@ -35,8 +36,9 @@ static void
 append_term(GString *text, const KdParamSpec *spec)
 {
     g_string_append(text, spec->key);
-    if (spec->type != KD_PARAM_FLAG)
+    if (spec->type != KD_PARAM_FLAG) {
         g_string_append_printf(text, "=%s", get_placeholder(spec));
+    }
 }
 
 static gboolean
@@ -51,8 +53,9 @@ count_group(const KdParamSpec *table, const KdParamSpec *end, uint32_t group, Kd
 {
     guint n = 0;
     for (const KdParamSpec *spec = table; spec->key != NULL && spec != end; spec++) {
-        if (spec->group == group && is_documented(table, spec, form))
+        if (spec->group == group && is_documented(table, spec, form)) {
             n++;
+        }
     }
     return n;
 }
@@ -63,8 +66,9 @@ append_group(GString *line, const KdParamSpec *table, uint32_t group, KdForm for
 {
     const char *between = "{";
     for (const KdParamSpec *spec = table; spec->key != NULL; spec++) {
-        if (spec->group != group || !is_documented(table, spec, form))
+        if (spec->group != group || !is_documented(table, spec, form)) {
             continue;
+        }
         g_string_append(line, between);
         append_term(line, spec);
         between = "|";
@@ -88,19 +92,24 @@ kd_params_build_usage(const char *scheme, const KdParamSpec *table, KdForm form)
     gboolean is_first = TRUE;
     for (const KdParamSpec *spec = table; spec->key != NULL; spec++) {
         if (!is_documented(table, spec, form) ||
-            (spec->group != 0 && count_group(table, spec, spec->group, form) > 0))
+            (spec->group != 0 && count_group(table, spec, spec->group, form) > 0)) {
             continue;
+        }
         gboolean is_required = kd_param_table_is_required(table, spec, form);
-        if (!is_required)
+        if (!is_required) {
             g_string_append_c(line, '[');
-        if (!is_first)
+        }
+        if (!is_first) {
             g_string_append_c(line, ',');
-        if (spec->group != 0 && count_group(table, NULL, spec->group, form) > 1)
+        }
+        if (spec->group != 0 && count_group(table, NULL, spec->group, form) > 1) {
             append_group(line, table, spec->group, form);
-        else
+        } else {
             append_term(line, spec);
-        if (!is_required)
+        }
+        if (!is_required) {
             g_string_append_c(line, ']');
+        }
         is_first = FALSE;
     }
     return g_string_free(g_steal_pointer(&line), FALSE);
@@ -112,29 +121,37 @@ append_facts(GString *help, const KdParamSpec *spec)
 {
     g_autofree char *range = kd_param_value_build_range(spec);
     gboolean is_told = spec->type == KD_PARAM_UINT && spec->min == spec->max && spec->max != 0;
-    if (range != NULL && !is_told)
+    if (range != NULL && !is_told) {
         g_string_append_printf(help, "; %s", range);
-    if (kd_param_value_is_password(spec))
+    }
+    if (kd_param_value_is_password(spec)) {
         g_string_append_printf(help, "; at most %u", spec->max_len);
-    if (spec->default_value != NULL)
+    }
+    if (spec->default_value != NULL) {
         g_string_append_printf(help, "; default %s",
                                (spec->flags & KD_PARAM_SECRET) != 0 ? "*" : spec->default_value);
-    if (spec->environment != NULL)
+    }
+    if (spec->environment != NULL) {
         g_string_append_printf(help, "; else from %s", spec->environment);
-    if ((spec->flags & KD_PARAM_IGNORED) != 0)
+    }
+    if ((spec->flags & KD_PARAM_IGNORED) != 0) {
         g_string_append(help, " (no effect)");
-    if ((spec->flags & KD_PARAM_DEPRECATED) != 0)
+    }
+    if ((spec->flags & KD_PARAM_DEPRECATED) != 0) {
         g_string_append(help, " (deprecated)");
-    if ((spec->flags & KD_PARAM_EXTENSION) != 0)
+    }
+    if ((spec->flags & KD_PARAM_EXTENSION) != 0) {
         g_string_append(help, " (ours)");
+    }
 }
 
 /* Whether help tells of the entry: the first that its key has in either form */
 static gboolean
 is_in_help(const KdParamSpec *table, const KdParamSpec *spec, KdForm form, KdForm clicon_form)
 {
-    if (kd_param_table_is_visible(table, spec, form))
+    if (kd_param_table_is_visible(table, spec, form)) {
         return TRUE;
+    }
     return kd_param_table_is_visible(table, spec, clicon_form) &&
            kd_param_table_find(table, form, spec->key) == NULL;
 }
@@ -153,10 +170,12 @@ append_key_help(GString *help, const KdParamSpec *spec, gsize width)
     g_string_append(help, "  ");
     gsize start = help->len;
     append_term(help, spec);
-    while (help->len < start + width + 2)
+    while (help->len < start + width + 2) {
         g_string_append_c(help, ' ');
-    if (spec->help != NULL)
+    }
+    if (spec->help != NULL) {
         g_string_append(help, spec->help);
+    }
     append_facts(help, spec);
     g_string_append_c(help, '\n');
 }
@@ -182,12 +201,14 @@ kd_params_build_help(const char *scheme, const KdParamSpec *table, KdForm form)
     }
     gsize width = 0;
     for (const KdParamSpec *spec = table; spec->key != NULL; spec++) {
-        if (is_in_help(table, spec, form, clicon_form))
+        if (is_in_help(table, spec, form, clicon_form)) {
             width = MAX(width, get_term_len(spec));
+        }
     }
     for (const KdParamSpec *spec = table; spec->key != NULL; spec++) {
-        if (is_in_help(table, spec, form, clicon_form))
+        if (is_in_help(table, spec, form, clicon_form)) {
             append_key_help(help, spec, width);
+        }
     }
     return g_string_free(g_steal_pointer(&help), FALSE);
 }

@@ -11,8 +11,9 @@
 static gboolean
 is_default(const char *scheme, const KdParamSpec *spec, GVariant *value)
 {
-    if (spec->default_value == NULL)
+    if (spec->default_value == NULL) {
         return FALSE;
+    }
     g_autoptr(GVariant) own = kd_param_value_parse(scheme, spec, KD_FORM_SERVER,
                                                    spec->default_value, "the default", NULL);
     return own != NULL && g_variant_equal(own, value);
@@ -33,8 +34,9 @@ append_key(GString *listing, const KdParamSpec *spec, GVariant *value)
 {
     g_string_append_c(listing, g_ascii_toupper(spec->key[0]));
     g_string_append(listing, spec->key + 1);
-    if (spec->type != KD_PARAM_FLAG)
+    if (spec->type != KD_PARAM_FLAG) {
         append_value(listing, spec, value);
+    }
 }
 
 static GVariant *
@@ -64,14 +66,17 @@ kd_params_build_listing(const char *scheme, const KdParamSpec *table, GVariant *
     gsize start = listing->len;
     for (const KdParamSpec *spec = table; spec->key != NULL; spec++) {
         /* one line for a key, however many entries it has: the types of one key are alike */
-        if (kd_param_table_find_any(table, spec->key) != spec)
+        if (kd_param_table_find_any(table, spec->key) != spec) {
             continue;
+        }
         g_autoptr(GVariant) value = dup_listed_value(spec->key, params, bound);
         if (value == NULL || is_default(scheme, spec, value) ||
-            (spec->type == KD_PARAM_FLAG && !g_variant_get_boolean(value)))
+            (spec->type == KD_PARAM_FLAG && !g_variant_get_boolean(value))) {
             continue;
-        if (listing->len > start)
+        }
+        if (listing->len > start) {
             g_string_append_c(listing, ',');
+        }
         append_key(listing, spec, value);
     }
     return g_string_free(g_steal_pointer(&listing), FALSE);

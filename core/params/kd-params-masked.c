@@ -18,18 +18,22 @@ static gboolean
 is_secret_key(const KdParamSpec *table, const char *start, const char *equals)
 {
     const char *end = equals;
-    while (end > start && g_ascii_isspace(end[-1]))
+    while (end > start && g_ascii_isspace(end[-1])) {
         end--;
+    }
     const char *begin = end;
-    while (begin > start && is_key_letter(begin[-1]))
+    while (begin > start && is_key_letter(begin[-1])) {
         begin--;
+    }
     g_autofree char *key = g_ascii_strdown(begin, (gssize)(end - begin));
     /* `passwort=` is a typing error, and what follows it is still the password */
-    if (strstr(key, "pass") != NULL || strcmp(key, "key") == 0)
+    if (strstr(key, "pass") != NULL || strcmp(key, "key") == 0) {
         return TRUE;
+    }
     for (const KdParamSpec *spec = table; spec != NULL && spec->key != NULL; spec++) {
-        if ((spec->flags & KD_PARAM_SECRET) != 0 && g_ascii_strcasecmp(spec->key, key) == 0)
+        if ((spec->flags & KD_PARAM_SECRET) != 0 && g_ascii_strcasecmp(spec->key, key) == 0) {
             return TRUE;
+        }
     }
     return FALSE;
 }
@@ -43,8 +47,9 @@ find_plain_end(const char *value)
     while (*at != '\0' && *at != ',') {
         if (*at == '}') {
             const char *behind = at + strspn(at, "}");
-            if (*behind == '\0' || *behind == ',')
+            if (*behind == '\0' || *behind == ',') {
                 return at;
+            }
             at = behind;
         } else {
             at++;
@@ -56,8 +61,9 @@ find_plain_end(const char *value)
 static const char *
 find_value_end(const char *value)
 {
-    if (!g_str_has_prefix(value, "@{"))
+    if (!g_str_has_prefix(value, "@{")) {
         return find_plain_end(value);
+    }
     const char *close = kd_param_text_find_close(value + 1);
     return close != NULL ? find_plain_end(close + 1) : value + strlen(value);
 }
@@ -73,8 +79,9 @@ build_printable(const char *items)
         gunichar letter = g_utf8_get_char(at);
         g_string_append_unichar(text, kd_param_is_control(letter) ? '?' : letter);
     }
-    if (len > KD_PARAMS_MAX_BYTES)
+    if (len > KD_PARAMS_MAX_BYTES) {
         g_string_append(text, "...");
+    }
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
@@ -95,8 +102,9 @@ kd_params_build_masked(const char *scheme, const KdParamSpec *table, const char 
 {
     g_autofree char *text = build_printable(items != NULL ? items : "");
     g_autoptr(GString) masked = g_string_new(scheme);
-    if (scheme != NULL)
+    if (scheme != NULL) {
         g_string_append_c(masked, ':');
+    }
     const char *at = text, *equals;
     while ((equals = strchr(at, '=')) != NULL) {
         g_string_append_len(masked, at, equals + 1 - at);
@@ -104,8 +112,9 @@ kd_params_build_masked(const char *scheme, const KdParamSpec *table, const char 
         at = equals + 1;
         if (is_secret) {
             const char *end = find_value_end(at);
-            if (end > at)
+            if (end > at) {
                 g_string_append_c(masked, '*');
+            }
             at = end;
         }
     }

@@ -16,12 +16,15 @@ has_prefix_any_case(const char *text, const char *prefix)
 static const char *
 find_kdsrv(const char *argument)
 {
-    if (has_prefix_any_case(argument, KDSRV_PREFIX))
+    if (has_prefix_any_case(argument, KDSRV_PREFIX)) {
         return argument;
-    if (argument[0] != '-')
+    }
+    if (argument[0] != '-') {
         return NULL;
-    if (argument[1] == 'k' && has_prefix_any_case(argument + 2, KDSRV_PREFIX))
+    }
+    if (argument[1] == 'k' && has_prefix_any_case(argument + 2, KDSRV_PREFIX)) {
         return argument + 2;
+    }
     const char *equals = strchr(argument, '=');
     return equals != NULL && has_prefix_any_case(equals + 1, KDSRV_PREFIX) ? equals + 1 : NULL;
 }
@@ -39,12 +42,13 @@ has_torn_value(const char *text, gboolean is_nested_too)
 {
     gsize depth = 0;
     for (const char *at = text; *at != '\0'; at++) {
-        if (*at == '{')
+        if (*at == '{') {
             depth++;
-        else if (*at == '}' && depth > 0)
+        } else if (*at == '}' && depth > 0) {
             depth--;
-        else if (*at == '=' && (depth == 0 || is_nested_too) && is_torn_value(at + 1))
+        } else if (*at == '=' && (depth == 0 || is_nested_too) && is_torn_value(at + 1)) {
             return TRUE;
+        }
     }
     return FALSE;
 }
@@ -53,8 +57,9 @@ static int
 find_options_end(int argc, char *const *argv)
 {
     for (int i = 1; i < argc; i++) {
-        if (argv[i] == NULL || strcmp(argv[i], "--") == 0)
+        if (argv[i] == NULL || strcmp(argv[i], "--") == 0) {
             return i;
+        }
     }
     return argc;
 }
@@ -64,13 +69,16 @@ is_torn_option(const char *argument, const char *next)
 {
     static const char *const options[] = {"--server", "--trans"};
     for (gsize i = 0; i < G_N_ELEMENTS(options); i++) {
-        if (!g_str_has_prefix(argument, options[i]))
+        if (!g_str_has_prefix(argument, options[i])) {
             continue;
+        }
         const char *rest = argument + strlen(options[i]);
-        if (*rest == '=' && is_torn_value(rest + 1))
+        if (*rest == '=' && is_torn_value(rest + 1)) {
             return TRUE;
-        if (*rest == '\0' && next != NULL && is_torn_value(next))
+        }
+        if (*rest == '\0' && next != NULL && is_torn_value(next)) {
             return TRUE;
+        }
     }
     return FALSE;
 }
@@ -95,14 +103,17 @@ kd_params_is_torn(int argc, char *const *argv)
     guint n_kdsrv = 0;
     gboolean is_torn_inside = FALSE;
     for (int i = 1; i < end; i++) {
-        if (is_torn_option(argv[i], i + 1 < end ? argv[i + 1] : NULL))
+        if (is_torn_option(argv[i], i + 1 < end ? argv[i + 1] : NULL)) {
             return TRUE;
+        }
         const char *kdsrv = find_kdsrv(argv[i]);
-        if (kdsrv == NULL)
+        if (kdsrv == NULL) {
             continue;
+        }
         n_kdsrv++;
-        if (has_torn_value(kdsrv, FALSE))
+        if (has_torn_value(kdsrv, FALSE)) {
             return TRUE;
+        }
         is_torn_inside = is_torn_inside || has_torn_value(kdsrv, TRUE);
     }
     /* a brace group inside one without a comma: the outer braces are left, the word is doubled */

@@ -26,13 +26,16 @@ get_value(const KdParsing *parsing, const KdParamSpec *spec)
 static gboolean
 is_settled(const KdParsing *parsing, const KdParamSpec *spec)
 {
-    if (get_value(parsing, spec) != NULL)
+    if (get_value(parsing, spec) != NULL) {
         return TRUE;
-    if (spec->group == 0)
+    }
+    if (spec->group == 0) {
         return FALSE;
+    }
     for (const KdParamSpec *other = parsing->table; other->key != NULL; other++) {
-        if (other->group == spec->group && get_value(parsing, other) != NULL)
+        if (other->group == spec->group && get_value(parsing, other) != NULL) {
             return TRUE;
+        }
     }
     return FALSE;
 }
@@ -106,10 +109,12 @@ take_items(KdParsing *parsing, const GPtrArray *items, GError **error)
         }
         GVariant *value =
             kd_param_value_parse(parsing->scheme, spec, parsing->form, item->value, NULL, error);
-        if (value == NULL)
+        if (value == NULL) {
             return FALSE;
-        if ((spec->flags & KD_PARAM_DEPRECATED) != 0)
+        }
+        if ((spec->flags & KD_PARAM_DEPRECATED) != 0) {
             g_message("%s: %s%s is deprecated", parsing->scheme, spec->key, get_equals(spec));
+        }
         g_hash_table_insert(parsing->values, (gpointer)spec, value);
     }
     return TRUE;
@@ -119,11 +124,13 @@ static gboolean
 check_groups(const KdParsing *parsing, GError **error)
 {
     for (const KdParamSpec *spec = parsing->table; spec->key != NULL; spec++) {
-        if (spec->group == 0 || get_value(parsing, spec) == NULL)
+        if (spec->group == 0 || get_value(parsing, spec) == NULL) {
             continue;
+        }
         for (const KdParamSpec *other = spec + 1; other->key != NULL; other++) {
-            if (other->group != spec->group || get_value(parsing, other) == NULL)
+            if (other->group != spec->group || get_value(parsing, other) == NULL) {
                 continue;
+            }
             kd_param_set_error(error, KD_ERROR_PARAM_INVALID,
                                "%s: %s%s and %s%s exclude each other", parsing->scheme, spec->key,
                                get_equals(spec), other->key, get_equals(other));
@@ -138,18 +145,22 @@ static gboolean
 supply(KdParsing *parsing, const KdParamSpec *spec, const char *text, const char *origin,
        GError **error)
 {
-    if (text == NULL || *text == '\0')
+    if (text == NULL || *text == '\0') {
         return TRUE;
+    }
     g_autofree char *where = g_strdup_printf("%s: %s from %s", parsing->scheme, spec->key, origin);
-    if (!kd_param_text_check(where, text, error))
+    if (!kd_param_text_check(where, text, error)) {
         return FALSE;
+    }
     g_autoptr(GVariant) value =
         kd_param_value_parse(parsing->scheme, spec, parsing->form, text, origin, error);
-    if (value == NULL)
+    if (value == NULL) {
         return FALSE;
+    }
     gboolean is_off = spec->type == KD_PARAM_FLAG && !g_variant_get_boolean(value);
-    if (!is_off)
+    if (!is_off) {
         g_hash_table_insert(parsing->values, (gpointer)spec, g_steal_pointer(&value));
+    }
     return TRUE;
 }
 
@@ -161,19 +172,23 @@ supply_left_out(KdParsing *parsing, GError **error)
     for (const KdParamSpec *spec = parsing->table; spec->key != NULL; spec++) {
         if (spec->environment == NULL || source == NULL || source->environment == NULL ||
             !kd_param_table_is_visible(parsing->table, spec, parsing->form) ||
-            is_settled(parsing, spec))
+            is_settled(parsing, spec)) {
             continue;
+        }
         const char *text = source->environment(spec->environment, source->user);
-        if (!supply(parsing, spec, text, spec->environment, error))
+        if (!supply(parsing, spec, text, spec->environment, error)) {
             return FALSE;
+        }
     }
     for (const KdParamSpec *spec = parsing->table; spec->key != NULL; spec++) {
         if (spec->default_value == NULL ||
             !kd_param_table_is_visible(parsing->table, spec, parsing->form) ||
-            is_settled(parsing, spec))
+            is_settled(parsing, spec)) {
             continue;
-        if (!supply(parsing, spec, spec->default_value, "the default", error))
+        }
+        if (!supply(parsing, spec, spec->default_value, "the default", error)) {
             return FALSE;
+        }
     }
     return TRUE;
 }
@@ -187,13 +202,15 @@ set_missing_error(const KdParsing *parsing, const KdParamSpec *missing, GError *
     for (const KdParamSpec *spec = missing; spec->key != NULL; spec++) {
         gboolean is_meant =
             spec == missing || (missing->group != 0 && spec->group == missing->group);
-        if (!is_meant || !kd_param_table_is_visible(parsing->table, spec, parsing->form))
+        if (!is_meant || !kd_param_table_is_visible(parsing->table, spec, parsing->form)) {
             continue;
+        }
         g_string_append_printf(keys, "%s%s%s", n_keys++ > 0 ? " or " : "", spec->key,
                                get_equals(spec));
-        if (spec->environment != NULL)
+        if (spec->environment != NULL) {
             g_string_append_printf(variables, "%s%s", n_variables++ > 0 ? " or " : "",
                                    spec->environment);
+        }
     }
     const KdParamsSource *source = parsing->source;
     if (n_variables == 0 || source == NULL || source->environment == NULL) {
@@ -227,8 +244,9 @@ build_result(const KdParsing *parsing)
     g_auto(GVariantBuilder) builder = G_VARIANT_BUILDER_INIT(G_VARIANT_TYPE_VARDICT);
     for (const KdParamSpec *spec = parsing->table; spec->key != NULL; spec++) {
         GVariant *value = get_value(parsing, spec);
-        if (value != NULL)
+        if (value != NULL) {
             g_variant_builder_add(&builder, "{sv}", spec->key, value);
+        }
     }
     return g_variant_ref_sink(g_variant_builder_end(&builder));
 }
@@ -238,8 +256,9 @@ has_key(const GPtrArray *items, const char *key)
 {
     for (guint i = 0; i < items->len; i++) {
         const KdParamItem *item = g_ptr_array_index(items, i);
-        if (g_ascii_strcasecmp(item->key, key) == 0)
+        if (g_ascii_strcasecmp(item->key, key) == 0) {
             return TRUE;
+        }
     }
     return FALSE;
 }
@@ -272,18 +291,22 @@ kd_params_parse(const char *scheme, const KdParamSpec *table, KdForm form, const
                 const KdParamsSource *source, GError **error)
 {
     g_return_val_if_fail(scheme != NULL && table != NULL && items != NULL, NULL);
-    if (!kd_param_text_check(scheme, items, error))
+    if (!kd_param_text_check(scheme, items, error)) {
         return NULL;
+    }
     g_autoptr(GPtrArray) list = kd_param_items_parse(scheme, items, error);
-    if (list == NULL)
+    if (list == NULL) {
         return NULL;
-    if (has_key(list, "clicon"))
+    }
+    if (has_key(list, "clicon")) {
         form = kd_param_table_get_clicon_form(table, form);
+    }
     g_autoptr(GHashTable) values = g_hash_table_new_full(NULL, NULL, NULL, on_value_free);
     KdParsing parsing = {scheme, table, form, source, values};
     if (!take_items(&parsing, list, error) || !check_groups(&parsing, error) ||
-        !supply_left_out(&parsing, error) || !check_required(&parsing, error))
+        !supply_left_out(&parsing, error) || !check_required(&parsing, error)) {
         return NULL;
+    }
     return build_result(&parsing);
 }
 
@@ -300,8 +323,9 @@ kd_params_get_form(const KdParamSpec *table, KdForm form, GVariant *params)
 {
     KdForm clicon_form = kd_param_table_get_clicon_form(table, form);
     const KdParamSpec *spec = kd_param_table_find(table, clicon_form, "clicon");
-    if (spec == NULL || clicon_form == form)
+    if (spec == NULL || clicon_form == form) {
         return form;
+    }
     g_autoptr(GVariant) value = g_variant_lookup_value(params, spec->key, NULL);
     return value != NULL ? clicon_form : form;
 }

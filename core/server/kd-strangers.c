@@ -129,10 +129,9 @@ kd_strangers_remove(KdStrangers *strangers, gpointer who)
 gpointer
 kd_strangers_get_surplus(const KdStrangers *strangers)
 {
-    const KdStranger *oldest =
-        strangers->oldest_first.head != NULL ? strangers->oldest_first.head->data : NULL;
+    const KdStranger *oldest = g_queue_peek_head((GQueue *)&strangers->oldest_first);
 
-    return strangers->oldest_first.length > KD_STRANGERS_MAX ? oldest->who : NULL;
+    return oldest != NULL && strangers->oldest_first.length > KD_STRANGERS_MAX ? oldest->who : NULL;
 }
 
 /**

@@ -225,15 +225,15 @@ kd_control_queue_add(KdControlQueue *queue, const KdControl *control, GError **e
                     MAX_WAITING);
         return FALSE;
     }
-    operation = g_new0(KdOperation, 1);
-    operation->control = *control;
     if (control->op == 0 || control->op >= 16 || (caps & (1u << control->op)) == 0) {
-        g_autofree KdOperation *refused = operation;
+        KdOperation refused = {.control = *control};
 
-        answer(queue, refused, KD_ERROR_NOT_SUPPORTED + 1, 0,
+        answer(queue, &refused, KD_ERROR_NOT_SUPPORTED + 1, 0,
                "this link does not have that operation");
         return TRUE;
     }
+    operation = g_new0(KdOperation, 1);
+    operation->control = *control;
     if (control->is_urgent) {
         add_urgent(queue, operation);
     } else {

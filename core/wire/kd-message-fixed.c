@@ -18,8 +18,9 @@
 static gboolean
 check_length(const char *name, size_t len, size_t min, size_t max, GError **error)
 {
-    if (len >= min && len <= max)
+    if (len >= min && len <= max) {
         return TRUE;
+    }
     g_set_error(error, KD_ERROR, KD_ERROR_PROTOCOL, "%s of %zu bytes, expected %zu to %zu", name,
                 len, min, max);
     return FALSE;
@@ -85,8 +86,9 @@ kd_control_parse(KdControl *control, const uint8_t *payload, size_t len, GError 
     uint16_t op = 0;
     uint16_t flags = 0;
 
-    if (!check_length("CONTROL", len, CONTROL_BYTES, CONTROL_BYTES, error))
+    if (!check_length("CONTROL", len, CONTROL_BYTES, CONTROL_BYTES, error)) {
         return FALSE;
+    }
     op = kd_u16_load(payload + 4);
     flags = kd_u16_load(payload + 6);
     if (op == 0 || op >= N_CONTROL_OPS) {
@@ -137,13 +139,15 @@ kd_result_parse(const uint8_t *payload, size_t len, GError **error)
 {
     g_autoptr(KdResult) result = g_new0(KdResult, 1);
 
-    if (!check_length("RESULT", len, RESULT_BYTES, RESULT_BYTES + KD_MAX_STATUS_BYTES, error))
+    if (!check_length("RESULT", len, RESULT_BYTES, RESULT_BYTES + KD_MAX_STATUS_BYTES, error)) {
         return NULL;
+    }
     result->id = kd_u32_load(payload);
     result->code = kd_u32_load(payload + 4);
     result->value = kd_u64_load(payload + 8);
-    if (!load_text(&result->text, "RESULT", payload + RESULT_BYTES, len - RESULT_BYTES, error))
+    if (!load_text(&result->text, "RESULT", payload + RESULT_BYTES, len - RESULT_BYTES, error)) {
         return NULL;
+    }
     return g_steal_pointer(&result);
 }
 
@@ -156,8 +160,9 @@ kd_result_parse(const uint8_t *payload, size_t len, GError **error)
 void
 kd_result_free(KdResult *result)
 {
-    if (result == NULL)
+    if (result == NULL) {
         return;
+    }
     g_free(result->text);
     g_free(result);
 }
@@ -193,8 +198,9 @@ kd_event_parse(const uint8_t *payload, size_t len, GError **error)
 {
     g_autoptr(KdEvent) event = g_new0(KdEvent, 1);
 
-    if (!check_length("EVENT", len, EVENT_BYTES, EVENT_BYTES + KD_MAX_SENTENCE_BYTES, error))
+    if (!check_length("EVENT", len, EVENT_BYTES, EVENT_BYTES + KD_MAX_SENTENCE_BYTES, error)) {
         return NULL;
+    }
     if (kd_u16_load(payload + 6) != 0) {
         g_set_error_literal(error, KD_ERROR, KD_ERROR_PROTOCOL,
                             "reserved bytes of EVENT are not zero");
@@ -204,8 +210,9 @@ kd_event_parse(const uint8_t *payload, size_t len, GError **error)
     event->kind = kd_u16_load(payload + 4);
     event->at = kd_u64_load(payload + 8);
     event->value = kd_u32_load(payload + 16);
-    if (!load_text(&event->text, "EVENT", payload + EVENT_BYTES, len - EVENT_BYTES, error))
+    if (!load_text(&event->text, "EVENT", payload + EVENT_BYTES, len - EVENT_BYTES, error)) {
         return NULL;
+    }
     return g_steal_pointer(&event);
 }
 
@@ -218,8 +225,9 @@ kd_event_parse(const uint8_t *payload, size_t len, GError **error)
 void
 kd_event_free(KdEvent *event)
 {
-    if (event == NULL)
+    if (event == NULL) {
         return;
+    }
     g_free(event->text);
     g_free(event);
 }
@@ -253,8 +261,9 @@ kd_close_parse(const uint8_t *payload, size_t len, GError **error)
 {
     g_autoptr(KdClose) close = g_new0(KdClose, 1);
 
-    if (!check_length("CLOSE", len, CLOSE_BYTES, KD_MAX_CONTROL_BYTES, error))
+    if (!check_length("CLOSE", len, CLOSE_BYTES, KD_MAX_CONTROL_BYTES, error)) {
         return NULL;
+    }
     close->code = kd_u32_load(payload);
     close->retry_after_s = kd_u32_load(payload + 4);
     close->text =
@@ -289,8 +298,9 @@ kd_close_build_version_text(uint16_t client_major, uint16_t client_minor, uint16
 void
 kd_close_free(KdClose *close)
 {
-    if (close == NULL)
+    if (close == NULL) {
         return;
+    }
     g_free(close->text);
     g_free(close);
 }
@@ -319,8 +329,9 @@ kd_fin_build(uint64_t final_offset)
 gboolean
 kd_fin_parse(uint64_t *final_offset, const uint8_t *payload, size_t len, GError **error)
 {
-    if (!check_length("FIN", len, FIN_BYTES, FIN_BYTES, error))
+    if (!check_length("FIN", len, FIN_BYTES, FIN_BYTES, error)) {
         return FALSE;
+    }
     *final_offset = kd_u64_load(payload);
     return TRUE;
 }

@@ -41,8 +41,9 @@ enum {
 static gboolean
 check_length(size_t len, GError **error)
 {
-    if (len <= KD_MAX_CONTROL_BYTES)
+    if (len <= KD_MAX_CONTROL_BYTES) {
         return TRUE;
+    }
     g_set_error(error, KD_ERROR, KD_ERROR_PROTOCOL, "payload of %zu bytes, limit is %u", len,
                 KD_MAX_CONTROL_BYTES);
     return FALSE;
@@ -51,8 +52,9 @@ check_length(size_t len, GError **error)
 static gboolean
 check_range(const char *name, uint32_t value, uint32_t min, uint32_t max, GError **error)
 {
-    if (value >= min && value <= max)
+    if (value >= min && value <= max) {
         return TRUE;
+    }
     g_set_error(error, KD_ERROR, KD_ERROR_PROTOCOL, "%s of %u in HELLO, expected %u to %u", name,
                 value, min, max);
     return FALSE;
@@ -61,8 +63,9 @@ check_range(const char *name, uint32_t value, uint32_t min, uint32_t max, GError
 static void
 append_words(GByteArray *out, uint16_t key, char *const *words)
 {
-    for (guint i = 0; words != NULL && words[i] != NULL && i < KD_HELLO_MAX_WORDS; i++)
+    for (guint i = 0; words != NULL && words[i] != NULL && i < KD_HELLO_MAX_WORDS; i++) {
         kd_tlv_append_text(out, key, words[i], KD_MAX_NAME_BYTES);
+    }
 }
 
 static char **
@@ -130,15 +133,18 @@ kd_hello_parse(const uint8_t *payload, size_t len, GError **error)
     g_autoptr(GPtrArray) mechanisms = g_ptr_array_new_with_free_func(g_free);
     KdTlv tlv;
 
-    if (!check_length(len, error))
+    if (!check_length(len, error)) {
         return NULL;
+    }
     hello->window = KD_WINDOW_BYTES;
     hello->max_data_bytes = KD_MAX_DATA_BYTES;
     kd_tlv_init(&tlv, payload, len);
-    while (tlv.left > 0)
+    while (tlv.left > 0) {
         if (!kd_tlv_next(&tlv, error) ||
-            !load_hello_entry(hello, &tlv, features, mechanisms, error))
+            !load_hello_entry(hello, &tlv, features, mechanisms, error)) {
             return NULL;
+        }
+    }
     hello->features = steal_words(features);
     hello->mechanisms = steal_words(mechanisms);
     return g_steal_pointer(&hello);
@@ -153,8 +159,9 @@ kd_hello_parse(const uint8_t *payload, size_t len, GError **error)
 void
 kd_hello_free(KdHello *hello)
 {
-    if (hello == NULL)
+    if (hello == NULL) {
         return;
+    }
     g_strfreev(hello->features);
     g_strfreev(hello->mechanisms);
     g_free(hello->software);
@@ -179,8 +186,9 @@ kd_auth_build(const KdAuth *auth)
 
         kd_tlv_append(out, AUTH_STEP, bytes, len);
     }
-    if (auth->is_done)
+    if (auth->is_done) {
         kd_tlv_append_boolean(out, AUTH_IS_DONE, TRUE);
+    }
     return g_byte_array_free_to_bytes(out);
 }
 
@@ -210,12 +218,15 @@ kd_auth_parse(const uint8_t *payload, size_t len, GError **error)
     g_autoptr(KdAuth) auth = g_new0(KdAuth, 1);
     KdTlv tlv;
 
-    if (!check_length(len, error))
+    if (!check_length(len, error)) {
         return NULL;
+    }
     kd_tlv_init(&tlv, payload, len);
-    while (tlv.left > 0)
-        if (!kd_tlv_next(&tlv, error) || !load_auth_entry(auth, &tlv, error))
+    while (tlv.left > 0) {
+        if (!kd_tlv_next(&tlv, error) || !load_auth_entry(auth, &tlv, error)) {
             return NULL;
+        }
+    }
     return g_steal_pointer(&auth);
 }
 
@@ -228,8 +239,9 @@ kd_auth_parse(const uint8_t *payload, size_t len, GError **error)
 void
 kd_auth_free(KdAuth *auth)
 {
-    if (auth == NULL)
+    if (auth == NULL) {
         return;
+    }
     g_free(auth->mechanism);
     g_clear_pointer(&auth->step, g_bytes_unref);
     g_free(auth);
@@ -262,8 +274,9 @@ load_open_entry(KdOpen *open, KdTlv *tlv, GError **error)
 {
     switch (tlv->key) {
     case OPEN_TRANS:
-        if (kd_tlv_load_text(tlv, KD_MAX_TRANS_BYTES, &open->trans, error))
+        if (kd_tlv_load_text(tlv, KD_MAX_TRANS_BYTES, &open->trans, error)) {
             return TRUE;
+        }
         g_prefix_error(error, "string of the link: ");
         return FALSE;
     case OPEN_IDENTITY:
@@ -284,12 +297,15 @@ kd_open_parse(const uint8_t *payload, size_t len, GError **error)
     g_autoptr(KdOpen) open = g_new0(KdOpen, 1);
     KdTlv tlv;
 
-    if (!check_length(len, error))
+    if (!check_length(len, error)) {
         return NULL;
+    }
     kd_tlv_init(&tlv, payload, len);
-    while (tlv.left > 0)
-        if (!kd_tlv_next(&tlv, error) || !load_open_entry(open, &tlv, error))
+    while (tlv.left > 0) {
+        if (!kd_tlv_next(&tlv, error) || !load_open_entry(open, &tlv, error)) {
             return NULL;
+        }
+    }
     if (open->trans == NULL) {
         g_set_error_literal(error, KD_ERROR, KD_ERROR_PROTOCOL, "OPEN names no link");
         return NULL;
@@ -306,8 +322,9 @@ kd_open_parse(const uint8_t *payload, size_t len, GError **error)
 void
 kd_open_free(KdOpen *open)
 {
-    if (open == NULL)
+    if (open == NULL) {
         return;
+    }
     g_free(open->trans);
     g_free(open->identity);
     g_free(open);
@@ -372,12 +389,15 @@ kd_opened_parse(const uint8_t *payload, size_t len, GError **error)
     g_autoptr(KdOpened) opened = g_new0(KdOpened, 1);
     KdTlv tlv;
 
-    if (!check_length(len, error))
+    if (!check_length(len, error)) {
         return NULL;
+    }
     kd_tlv_init(&tlv, payload, len);
-    while (tlv.left > 0)
-        if (!kd_tlv_next(&tlv, error) || !load_opened_entry(opened, &tlv, error))
+    while (tlv.left > 0) {
+        if (!kd_tlv_next(&tlv, error) || !load_opened_entry(opened, &tlv, error)) {
             return NULL;
+        }
+    }
     if ((tlv.seen & (1u << OPENED_SESSION)) == 0 || opened->scheme == NULL ||
         opened->dialect == NULL || opened->name == NULL) {
         g_set_error_literal(error, KD_ERROR, KD_ERROR_PROTOCOL,
@@ -397,8 +417,9 @@ kd_opened_parse(const uint8_t *payload, size_t len, GError **error)
 void
 kd_opened_free(KdOpened *opened)
 {
-    if (opened == NULL)
+    if (opened == NULL) {
         return;
+    }
     g_free(opened->scheme);
     g_free(opened->dialect);
     g_free(opened->name);

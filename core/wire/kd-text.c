@@ -40,9 +40,11 @@ kd_text_is_printable(const uint8_t *bytes, size_t len)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < len; i += n)
-        if (!is_printable(read_char(bytes + i, len - i, &n)))
+    for (size_t i = 0; i < len; i += n) {
+        if (!is_printable(read_char(bytes + i, len - i, &n))) {
             return FALSE;
+        }
+    }
     return TRUE;
 }
 
@@ -66,12 +68,14 @@ kd_text_dup_printable(const uint8_t *bytes, size_t len, size_t max_bytes)
     for (size_t i = 0; i < len; i += n) {
         gboolean is_kept = is_printable(read_char(bytes + i, len - i, &n));
 
-        if (text->len + (is_kept ? n : 1) > max_bytes)
+        if (text->len + (is_kept ? n : 1) > max_bytes) {
             break;
-        if (is_kept)
+        }
+        if (is_kept) {
             g_string_append_len(text, (const char *)bytes + i, (gssize)n);
-        else
+        } else {
             g_string_append_c(text, '?');
+        }
     }
     return g_string_free(text, FALSE);
 }

@@ -62,8 +62,9 @@ check_once(KdTlv *tlv, GError **error)
 static gboolean
 check_number(KdTlv *tlv, size_t len, GError **error)
 {
-    if (!check_once(tlv, error))
+    if (!check_once(tlv, error)) {
         return FALSE;
+    }
     if (tlv->len != len) {
         g_set_error(error, KD_ERROR, KD_ERROR_PROTOCOL, "entry %u has %u bytes, expected %zu",
                     tlv->key, tlv->len, len);
@@ -95,8 +96,9 @@ check_text(const KdTlv *tlv, size_t max_bytes, GError **error)
 gboolean
 kd_tlv_load_u32(KdTlv *tlv, uint32_t *value, GError **error)
 {
-    if (!check_number(tlv, sizeof *value, error))
+    if (!check_number(tlv, sizeof *value, error)) {
         return FALSE;
+    }
     *value = kd_u32_load(tlv->value);
     return TRUE;
 }
@@ -109,8 +111,9 @@ kd_tlv_load_u32(KdTlv *tlv, uint32_t *value, GError **error)
 gboolean
 kd_tlv_load_u64(KdTlv *tlv, uint64_t *value, GError **error)
 {
-    if (!check_number(tlv, sizeof *value, error))
+    if (!check_number(tlv, sizeof *value, error)) {
         return FALSE;
+    }
     *value = kd_u64_load(tlv->value);
     return TRUE;
 }
@@ -124,8 +127,9 @@ kd_tlv_load_u64(KdTlv *tlv, uint64_t *value, GError **error)
 gboolean
 kd_tlv_load_boolean(KdTlv *tlv, gboolean *value, GError **error)
 {
-    if (!check_number(tlv, 1, error))
+    if (!check_number(tlv, 1, error)) {
         return FALSE;
+    }
     if (tlv->value[0] > 1) {
         g_set_error(error, KD_ERROR, KD_ERROR_PROTOCOL, "entry %u is neither 0 nor 1", tlv->key);
         return FALSE;
@@ -144,8 +148,9 @@ kd_tlv_load_boolean(KdTlv *tlv, gboolean *value, GError **error)
 gboolean
 kd_tlv_load_bytes(KdTlv *tlv, size_t max_bytes, GBytes **value, GError **error)
 {
-    if (!check_once(tlv, error))
+    if (!check_once(tlv, error)) {
         return FALSE;
+    }
     if (tlv->len > max_bytes) {
         g_set_error(error, KD_ERROR, KD_ERROR_PROTOCOL, "entry %u has %u bytes, at most %zu fit",
                     tlv->key, tlv->len, max_bytes);
@@ -165,8 +170,9 @@ kd_tlv_load_bytes(KdTlv *tlv, size_t max_bytes, GBytes **value, GError **error)
 gboolean
 kd_tlv_load_text(KdTlv *tlv, size_t max_bytes, char **value, GError **error)
 {
-    if (!check_once(tlv, error) || !check_text(tlv, max_bytes, error))
+    if (!check_once(tlv, error) || !check_text(tlv, max_bytes, error)) {
         return FALSE;
+    }
     *value = g_strndup((const char *)tlv->value, tlv->len);
     return TRUE;
 }
@@ -187,8 +193,9 @@ kd_tlv_load_word(KdTlv *tlv, GPtrArray *words, guint max_words, GError **error)
                     tlv->key, max_words);
         return FALSE;
     }
-    if (!check_text(tlv, KD_MAX_NAME_BYTES, error))
+    if (!check_text(tlv, KD_MAX_NAME_BYTES, error)) {
         return FALSE;
+    }
     g_ptr_array_add(words, g_strndup((const char *)tlv->value, tlv->len));
     return TRUE;
 }
@@ -209,8 +216,9 @@ kd_tlv_append(GByteArray *out, uint16_t key, const void *value, size_t len)
     kd_u16_store(entry, key);
     kd_u16_store(entry + 2, (uint16_t)len);
     g_byte_array_append(out, entry, sizeof entry);
-    if (len > 0)
+    if (len > 0) {
         g_byte_array_append(out, value, (guint)len);
+    }
 }
 
 /**
@@ -265,8 +273,9 @@ kd_tlv_append_text(GByteArray *out, uint16_t key, const char *text, size_t max_b
 {
     g_autofree char *printable = NULL;
 
-    if (text == NULL || text[0] == '\0')
+    if (text == NULL || text[0] == '\0') {
         return;
+    }
     printable = kd_text_dup_printable((const uint8_t *)text, strlen(text), max_bytes);
     kd_tlv_append(out, key, printable, strlen(printable));
 }

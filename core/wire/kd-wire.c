@@ -94,8 +94,9 @@ KdAction
 kd_wire_get_action(KdRole role, KdPhase phase, uint8_t type)
 {
     if ((role != KD_ROLE_CLIENT && role != KD_ROLE_SERVER) || (unsigned)phase >= N_PHASES ||
-        type >= N_TYPES)
+        type >= N_TYPES) {
         return KD_ACTION_REFUSE;
+    }
     return (KdAction)ACTIONS[role][phase][type];
 }
 
@@ -110,10 +111,11 @@ kd_wire_get_limit(const KdWire *wire, uint8_t type)
 {
     uint32_t limit = KD_MAX_CONTROL_BYTES;
 
-    if (type == KD_FRAME_DATA)
+    if (type == KD_FRAME_DATA) {
         limit = wire->max_data_bytes;
-    else if (is_known(type))
+    } else if (is_known(type)) {
         limit = MOST_BYTES[type];
+    }
     return is_preauth(wire) ? MIN(limit, KD_MAX_PREAUTH_BYTES) : limit;
 }
 
@@ -123,8 +125,9 @@ find_action(const KdWire *wire, const KdFrameHeader *header)
 {
     gboolean can_skip = wire->phase > KD_PHASE_PREAMBLE && wire->phase < KD_PHASE_CLOSED;
 
-    if (!is_known(header->type) && (header->flags & KD_FRAME_OPTIONAL) != 0 && can_skip)
+    if (!is_known(header->type) && (header->flags & KD_FRAME_OPTIONAL) != 0 && can_skip) {
         return KD_ACTION_SKIP;
+    }
     return kd_wire_get_action(wire->role, wire->phase, header->type);
 }
 
@@ -135,8 +138,9 @@ check_fields(const KdWire *wire, const KdFrameHeader *header, GError **error)
     uint32_t limit = kd_wire_get_limit(wire, header->type);
     uint8_t known_flags = KD_FRAME_OPTIONAL;
 
-    if (header->type == KD_FRAME_DATA || !is_known(header->type))
+    if (header->type == KD_FRAME_DATA || !is_known(header->type)) {
         known_flags |= KD_FRAME_END;
+    }
     if (header->channel != 0) {
         g_set_error(error, KD_ERROR, KD_ERROR_PROTOCOL, "%s frame on channel %u, expected 0", name,
                     header->channel);
@@ -201,23 +205,28 @@ kd_wire_receive(KdWire *wire, const KdFrameHeader *header, GError **error)
                     kd_frame_get_name(header->type), header->type, kd_phase_get_name(wire->phase));
         return KD_ACTION_REFUSE;
     }
-    if (!check_fields(wire, header, error))
+    if (!check_fields(wire, header, error)) {
         return KD_ACTION_REFUSE;
-    if (is_preauth(wire) && !check_preauth(wire, header, error))
+    }
+    if (is_preauth(wire) && !check_preauth(wire, header, error)) {
         return KD_ACTION_REFUSE;
+    }
     if (wire->is_fin_heard && (header->type == KD_FRAME_DATA || header->type == KD_FRAME_FIN)) {
         g_set_error(error, KD_ERROR, KD_ERROR_PROTOCOL, "%s frame after FIN",
                     kd_frame_get_name(header->type));
         return KD_ACTION_REFUSE;
     }
-    if (!kd_credit_take_ack(&credit, header->ack, error))
+    if (!kd_credit_take_ack(&credit, header->ack, error)) {
         return KD_ACTION_REFUSE;
-    if (header->type == KD_FRAME_DATA && !kd_credit_receive(&credit, header->length, error))
+    }
+    if (header->type == KD_FRAME_DATA && !kd_credit_receive(&credit, header->length, error)) {
         return KD_ACTION_REFUSE;
+    }
 
     wire->credit = credit;
-    if (header->type == KD_FRAME_FIN)
+    if (header->type == KD_FRAME_FIN) {
         wire->is_fin_heard = TRUE;
+    }
     if (is_preauth(wire)) {
         wire->n_preauth_frames++;
         wire->preauth_bytes += KD_HEADER_BYTES + header->length;
@@ -238,8 +247,9 @@ kd_wire_receive(KdWire *wire, const KdFrameHeader *header, GError **error)
 gboolean
 kd_wire_check_offset(const KdWire *wire, uint8_t type, uint64_t offset, GError **error)
 {
-    if (offset == wire->credit.received)
+    if (offset == wire->credit.received) {
         return TRUE;
+    }
     g_set_error(error, KD_ERROR, KD_ERROR_PROTOCOL,
                 "%s frame at offset %" PRIu64 " after %" PRIu64 " bytes", kd_frame_get_name(type),
                 offset, wire->credit.received);
@@ -282,10 +292,12 @@ map_kd_error(const GError *error)
 KdCloseCode
 kd_wire_get_close_code(const GError *error)
 {
-    if (error->domain == KD_ERROR)
+    if (error->domain == KD_ERROR) {
         return map_kd_error(error);
-    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
+    }
+    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT)) {
         return KD_CLOSE_TIMEOUT;
+    }
     return KD_CLOSE_INTERNAL;
 }
 

@@ -43,18 +43,28 @@ static void dial_try_next(Dial *dial);
 static void
 clear_source(GSource **source)
 {
-    if (*source != NULL)
+    if (*source != NULL) {
         g_source_destroy(*source);
+    }
     g_clear_pointer(source, g_source_unref);
+}
+
+/* Only a host can have given a watch. */
+static void
+dial_unwatch(Dial *dial)
+{
+    if (dial->watch != NULL && dial->host != NULL) {
+        dial->host->watch_remove(g_steal_pointer(&dial->watch));
+    }
 }
 
 static void
 dial_drop_socket(Dial *dial)
 {
-    if (dial->watch != NULL)
-        dial->host->watch_remove(g_steal_pointer(&dial->watch));
-    if (dial->fd >= 0)
+    dial_unwatch(dial);
+    if (dial->fd >= 0) {
         close(dial->fd);
+    }
     dial->fd = -1;
     clear_source(&dial->timer);
 }
@@ -64,8 +74,9 @@ dial_clear(Dial *dial)
 {
     dial_drop_socket(dial);
     clear_source(&dial->cancel);
-    if (dial->lookup != NULL)
+    if (dial->lookup != NULL) {
         g_cancellable_cancel(dial->lookup);
+    }
     g_clear_object(&dial->lookup);
 }
 
@@ -94,8 +105,7 @@ dial_return_fd(Dial *dial)
     int fd = dial->fd;
     dial->fd = -1;
     g_autoptr(GTask) task = g_steal_pointer(&dial->task);
-    if (dial->watch != NULL)
-        dial->host->watch_remove(g_steal_pointer(&dial->watch));
+    dial_unwatch(dial);
     dial_clear(dial);
     g_task_return_pointer(task, GINT_TO_POINTER(fd + 1), close_result);
 }
@@ -111,14 +121,16 @@ dial_return_error(Dial *dial, GError *error)
 static char *
 dial_build_name(const Dial *dial)
 {
-    if (dial->path != NULL)
+    if (dial->path != NULL) {
         return g_strdup(dial->name);
+    }
     gboolean is_bracketed = strchr(dial->name, ':') != NULL && dial->name[0] != '[';
     const char *open = is_bracketed ? "[" : "";
     const char *shut = is_bracketed ? "]" : "";
-    if (dial->low != dial->high)
+    if (dial->low != dial->high) {
         return g_strdup_printf("%s%s%s, ports %u to %u", open, dial->name, shut, dial->low,
                                dial->high);
+    }
     return g_strdup_printf("%s%s%s:%u", open, dial->name, shut, dial->low);
 }
 
@@ -148,8 +160,9 @@ on_timer(gpointer user_data)
     /* Waiting for a backlog is no failure; all other waits end here. */
     gboolean is_retry = dial->path != NULL && g_get_monotonic_time() < dial->deadline_us;
     dial_drop_socket(dial);
-    if (!is_retry)
+    if (!is_retry) {
         dial_note_errno(dial, ETIMEDOUT);
+    }
     dial_try_next(dial);
     return G_SOURCE_REMOVE;
 }
@@ -181,8 +194,9 @@ is_self_connected(int fd)
 static void
 dial_take_outcome(Dial *dial, int code)
 {
-    if (code == 0 && is_self_connected(dial->fd))
+    if (code == 0 && is_self_connected(dial->fd)) {
         code = ECONNREFUSED;
+    }
     if (code == 0) {
         dial_return_fd(dial);
         return;
@@ -199,14 +213,16 @@ on_connected(void *user, uint32_t ready)
     int code = 0;
     socklen_t len = sizeof(code);
     (void)ready;
-    if (getsockopt(dial->fd, SOL_SOCKET, SO_ERROR, &code, &len) != 0)
+    if (getsockopt(dial->fd, SOL_SOCKET, SO_ERROR, &code, &len) != 0) {
         code = errno;
+    }
     struct sockaddr_storage peer;
     socklen_t peer_len = sizeof(peer);
     /* A wake-up too many must not pass for a connection. */
     if (code == 0 && getpeername(dial->fd, (struct sockaddr *)&peer, &peer_len) != 0) {
-        if (errno == ENOTCONN)
+        if (errno == ENOTCONN) {
             return;
+        }
         code = errno;
     }
     dial_take_outcome(dial, code);
@@ -216,15 +232,17 @@ static gboolean
 dial_may_connect(Dial *dial, GSocketAddress *address)
 {
     GError *refusal = NULL;
-    if (dial->host->may_dial == NULL)
+    if (dial->host->may_dial == NULL) {
         refusal = g_error_new(KD_ERROR, KD_ERROR_POLICY, "%s may not be dialled", dial->name);
-    else if (dial->host->may_dial(dial->host, dial->name, address, &refusal))
+    } else if (dial->host->may_dial(dial->host, dial->name, address, &refusal)) {
         return TRUE;
+    }
     /* What an address that may be dialled said is of more use. */
-    if (dial->error == NULL)
+    if (dial->error == NULL) {
         dial->error = refusal;
-    else
+    } else {
         g_error_free(refusal);
+    }
     return FALSE;
 }
 
@@ -232,12 +250,14 @@ dial_may_connect(Dial *dial, GSocketAddress *address)
 static gboolean
 dial_try_address(Dial *dial, GSocketAddress *address)
 {
-    if (dial->is_checked && !dial_may_connect(dial, address))
+    if (dial->is_checked && !dial_may_connect(dial, address)) {
         return FALSE;
+    }
     struct sockaddr_storage native = {0};
     gssize size = g_socket_address_get_native_size(address);
-    if (!g_socket_address_to_native(address, &native, sizeof(native), NULL))
+    if (!g_socket_address_to_native(address, &native, sizeof(native), NULL)) {
         size = -1;
+    }
     int family = g_socket_address_get_family(address) == G_SOCKET_FAMILY_IPV6 ? AF_INET6 : AF_INET;
     dial->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (dial->fd < 0 || size < 0) {
@@ -273,8 +293,9 @@ dial_try_path(Dial *dial)
     memcpy(native.sun_path, dial->path, strlen(dial->path));
     dial->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int code = dial->fd < 0 ? errno : 0;
-    if (code == 0 && connect(dial->fd, (struct sockaddr *)&native, sizeof(native)) != 0)
+    if (code == 0 && connect(dial->fd, (struct sockaddr *)&native, sizeof(native)) != 0) {
         code = errno;
+    }
     if (code == 0) {
         dial_return_fd(dial);
         return;
@@ -294,8 +315,9 @@ static GSocketAddress *
 build_address(GInetSocketAddress *base, uint16_t port)
 {
     GInetAddress *address = g_inet_socket_address_get_address(base);
-    if (g_inet_address_get_family(address) != G_SOCKET_FAMILY_IPV6)
+    if (g_inet_address_get_family(address) != G_SOCKET_FAMILY_IPV6) {
         return g_inet_socket_address_new(address, port);
+    }
     return g_object_new(G_TYPE_INET_SOCKET_ADDRESS, "address", address, "port", (guint)port,
                         "scope-id", g_inet_socket_address_get_scope_id(base), NULL);
 }
@@ -309,18 +331,21 @@ dial_try_next(Dial *dial)
     }
     while (g_get_monotonic_time() < dial->deadline_us) {
         if (dial->next_address == dial->addresses->len) {
-            if (dial->port == dial->high)
+            if (dial->port == dial->high) {
                 break;
+            }
             dial->port++;
             dial->next_address = 0;
         }
         GInetSocketAddress *base = g_ptr_array_index(dial->addresses, dial->next_address++);
         g_autoptr(GSocketAddress) address = build_address(base, dial->port);
-        if (dial_try_address(dial, address))
+        if (dial_try_address(dial, address)) {
             return;
+        }
     }
-    if (dial->error == NULL)
+    if (dial->error == NULL) {
         dial_note_errno(dial, ETIMEDOUT);
+    }
     dial_return_error(dial, g_steal_pointer(&dial->error));
 }
 
@@ -346,8 +371,9 @@ on_looked_up(GObject *source, GAsyncResult *result, gpointer user_data)
     }
     g_clear_object(&dial->lookup);
     for (GList *item = found; item != NULL; item = item->next) {
-        if (has_family(item->data, dial->family))
+        if (has_family(item->data, dial->family)) {
             g_ptr_array_add(dial->addresses, g_inet_socket_address_new(item->data, 0));
+        }
     }
     g_resolver_free_addresses(found);
     if (dial->addresses->len > 0) {
@@ -374,10 +400,11 @@ static void
 dial_look_up(Dial *dial)
 {
     GResolverNameLookupFlags flags = G_RESOLVER_NAME_LOOKUP_FLAGS_DEFAULT;
-    if (dial->family == KD_FAMILY_IPV6)
+    if (dial->family == KD_FAMILY_IPV6) {
         flags = G_RESOLVER_NAME_LOOKUP_FLAGS_IPV6_ONLY;
-    else if (dial->family == KD_FAMILY_IPV4)
+    } else if (dial->family == KD_FAMILY_IPV4) {
         flags = G_RESOLVER_NAME_LOOKUP_FLAGS_IPV4_ONLY;
+    }
     dial->lookup = g_cancellable_new();
     dial->timer = g_timeout_source_new(TOTAL_LIMIT_MS);
     g_source_set_callback(dial->timer, on_lookup_late, dial, NULL);
@@ -393,10 +420,11 @@ parse_literal(const char *name)
 {
     g_autofree char *bare = NULL;
     size_t len = strlen(name);
-    if (len > 2 && name[0] == '[' && name[len - 1] == ']')
+    if (len > 2 && name[0] == '[' && name[len - 1] == ']') {
         bare = g_strndup(name + 1, len - 2);
-    else
+    } else {
         bare = g_strdup(name);
+    }
     GSocketAddress *address = g_inet_socket_address_new_from_string(bare, 0);
     return address != NULL ? G_INET_SOCKET_ADDRESS(address) : NULL;
 }

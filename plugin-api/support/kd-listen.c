@@ -37,10 +37,11 @@ place_parse(Place *place, const char *address, KdFamily family, GError **error)
     }
     g_autofree char *bare = NULL;
     size_t len = strlen(address);
-    if (len > 2 && address[0] == '[' && address[len - 1] == ']')
+    if (len > 2 && address[0] == '[' && address[len - 1] == ']') {
         bare = g_strndup(address + 1, len - 2);
-    else
+    } else {
         bare = g_strdup(address);
+    }
     g_autoptr(GSocketAddress) parsed = g_inet_socket_address_new_from_string(bare, 0);
     if (parsed == NULL) {
         g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
@@ -64,10 +65,11 @@ place_parse(Place *place, const char *address, KdFamily family, GError **error)
 static void
 place_set_port(Place *place, uint16_t port)
 {
-    if (place->native.ss_family == AF_INET6)
+    if (place->native.ss_family == AF_INET6) {
         ((struct sockaddr_in6 *)&place->native)->sin6_port = htons(port);
-    else
+    } else {
         ((struct sockaddr_in *)&place->native)->sin_port = htons(port);
+    }
 }
 
 /* Returns: (transfer full): a listening socket, or -errno. SO_REUSEADDR is there for connections
@@ -77,8 +79,9 @@ static int
 place_listen(const Place *place)
 {
     int fd = socket(place->native.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
+    if (fd < 0) {
         return -errno;
+    }
     int on = 1;
     int is_ipv6_only = place->is_ipv6_only;
     int code = 0;
@@ -86,8 +89,9 @@ place_listen(const Place *place)
         (place->native.ss_family == AF_INET6 &&
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &is_ipv6_only, sizeof(is_ipv6_only)) != 0) ||
         bind(fd, (const struct sockaddr *)&place->native, place->len) != 0 ||
-        listen(fd, BACKLOG) != 0)
+        listen(fd, BACKLOG) != 0) {
         code = -errno;
+    }
     if (code != 0) {
         close(fd);
         return code;
@@ -98,12 +102,15 @@ place_listen(const Place *place)
 static uint16_t
 get_bound_port(int fd)
 {
-    struct sockaddr_storage native = {0};
+    struct sockaddr_in6 native = {.sin6_family = AF_UNSPEC};
     socklen_t len = sizeof(native);
-    if (getsockname(fd, (struct sockaddr *)&native, &len) != 0)
+
+    G_STATIC_ASSERT(offsetof(struct sockaddr_in, sin_port) ==
+                    offsetof(struct sockaddr_in6, sin6_port));
+    if (getsockname(fd, (struct sockaddr *)&native, &len) != 0) {
         return 0;
-    return ntohs(native.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&native)->sin6_port
-                                              : ((struct sockaddr_in *)&native)->sin_port);
+    }
+    return ntohs(native.sin6_port);
 }
 
 static char *
@@ -133,8 +140,9 @@ kd_listen_ports(const char *address, uint16_t low, uint16_t high, KdFamily famil
 {
     g_return_val_if_fail(low <= high && listening->n_fds < KD_LISTEN_FDS, FALSE);
     Place place;
-    if (!place_parse(&place, address, family, error))
+    if (!place_parse(&place, address, family, error)) {
         return FALSE;
+    }
     int fd = -EADDRINUSE;
     for (uint32_t next = low; next <= high && fd == -EADDRINUSE; next++) {
         place_set_port(&place, (uint16_t)next);
@@ -153,14 +161,15 @@ kd_listen_ports(const char *address, uint16_t low, uint16_t high, KdFamily famil
         return TRUE;
     }
     g_autofree char *name = build_ports_name(address, low, high);
-    if (fd == -EADDRINUSE && low != high)
+    if (fd == -EADDRINUSE && low != high) {
         g_set_error(error, KD_ERROR, KD_ERROR_BUSY, "none of the %s is free", name);
-    else if (fd == -EADDRINUSE)
+    } else if (fd == -EADDRINUSE) {
         g_set_error(error, KD_ERROR, KD_ERROR_BUSY, "cannot listen on %s: %s", name,
                     g_strerror(-fd));
-    else
+    } else {
         g_set_error(error, G_IO_ERROR, (int)g_io_error_from_errno(-fd), "cannot listen on %s: %s",
                     name, g_strerror(-fd));
+    }
     return FALSE;
 }
 
@@ -178,13 +187,15 @@ kd_dial_build_peer_name(int fd)
 {
     struct sockaddr_storage native = {0};
     socklen_t len = sizeof(native);
-    if (getpeername(fd, (struct sockaddr *)&native, &len) != 0)
+    if (getpeername(fd, (struct sockaddr *)&native, &len) != 0) {
         return g_strdup("unknown");
+    }
     if (native.ss_family == AF_UNIX) {
         struct ucred peer = {0};
         socklen_t peer_len = sizeof(peer);
-        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len) != 0)
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len) != 0) {
             return g_strdup("unix");
+        }
         return g_strdup_printf("unix pid %d uid %u", (int)peer.pid, (unsigned)peer.uid);
     }
     struct sockaddr_in6 *inet6 = (struct sockaddr_in6 *)&native;
@@ -197,7 +208,8 @@ kd_dial_build_peer_name(int fd)
     char host[NI_MAXHOST];
     char service[NI_MAXSERV];
     if (getnameinfo((struct sockaddr *)&native, len, host, sizeof(host), service, sizeof(service),
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
         return g_strdup("unknown");
+    }
     return g_strdup_printf(native.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, service);
 }

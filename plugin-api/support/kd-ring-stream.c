@@ -36,13 +36,16 @@ ring_put(Ring *ring, const uint8_t *buf, size_t len)
 {
     size_t n = MIN(len, ring->size - ring->used);
     size_t tail = ring->head + ring->used;
-    if (tail >= ring->size)
+    if (tail >= ring->size) {
         tail -= ring->size;
+    }
     size_t first = MIN(n, ring->size - tail);
-    if (first > 0)
+    if (first > 0) {
         memcpy(ring->bytes + tail, buf, first);
-    if (n > first)
+    }
+    if (n > first) {
         memcpy(ring->bytes, buf + first, n - first);
+    }
     ring->used += n;
     return n;
 }
@@ -52,32 +55,38 @@ ring_take(Ring *ring, uint8_t *buf, size_t len)
 {
     size_t n = MIN(len, ring->used);
     size_t first = MIN(n, ring->size - ring->head);
-    if (first > 0)
+    if (first > 0) {
         memcpy(buf, ring->bytes + ring->head, first);
-    if (n > first)
+    }
+    if (n > first) {
         memcpy(buf + first, ring->bytes, n - first);
+    }
     ring->used -= n;
     ring->head += n;
-    if (ring->head >= ring->size)
+    if (ring->head >= ring->size) {
         ring->head -= ring->size;
+    }
     /* Starting over keeps the bytes of a stop-and-wait exchange in the same cache lines. */
-    if (ring->used == 0)
+    if (ring->used == 0) {
         ring->head = 0;
+    }
     return n;
 }
 
 static void
 tell_host(KdRingStream *stream, uint32_t ready)
 {
-    if (ready != 0 && stream->ready_fn != NULL)
+    if (ready != 0 && stream->ready_fn != NULL) {
         stream->ready_fn(stream->ready_user, ready);
+    }
 }
 
 static void
 tell_host_of_room(KdRingStream *stream)
 {
-    if (!stream->waits_out)
+    if (!stream->waits_out) {
         return;
+    }
     stream->waits_out = FALSE;
     tell_host(stream, KD_READY_OUT);
 }
@@ -93,13 +102,15 @@ free_now(KdRingStream *stream)
 static void
 tell_plugin(KdRingStream *stream, void (*fn)(KdRingStream *stream, void *user))
 {
-    if (fn == NULL)
+    if (fn == NULL) {
         return;
+    }
     stream->depth++;
     fn(stream, stream->user);
     stream->depth--;
-    if (stream->depth == 0 && stream->is_gone)
+    if (stream->depth == 0 && stream->is_gone) {
         free_now(stream);
+    }
 }
 
 static KdRingStream *
@@ -112,16 +123,19 @@ static gssize
 on_read(KdStream *base, void *buf, size_t len)
 {
     KdRingStream *stream = from_host(base);
-    if (len == 0)
+    if (len == 0) {
         return -EINVAL; /* 0 would read as the end */
+    }
     size_t n = ring_take(&stream->to_host, buf, MIN(len, (size_t)G_MAXSSIZE));
     /* Also after a read that emptied the ring: a host that takes a short read for "nothing more
      * just now" still hears of the next byte. */
-    if (stream->to_host.used == 0)
+    if (stream->to_host.used == 0) {
         stream->waits_in = TRUE;
+    }
     if (n == 0) {
-        if (!stream->is_ended)
+        if (!stream->is_ended) {
             return -EAGAIN;
+        }
         return stream->error != 0 ? -stream->error : 0;
     }
     if (stream->waits_put) {
@@ -135,17 +149,22 @@ static gssize
 on_write(KdStream *base, const void *buf, size_t len)
 {
     KdRingStream *stream = from_host(base);
-    if (stream->is_shut)
+    if (stream->is_shut) {
         return -EPIPE;
-    if (stream->is_ended && stream->error != 0)
+    }
+    if (stream->is_ended && stream->error != 0) {
         return -stream->error;
-    if (len == 0)
+    }
+    if (len == 0) {
         return 0;
+    }
     size_t n = ring_put(&stream->from_host, buf, MIN(len, (size_t)G_MAXSSIZE));
-    if (n < len)
+    if (n < len) {
         stream->waits_out = TRUE;
-    if (n == 0)
+    }
+    if (n == 0) {
         return -EAGAIN;
+    }
     tell_plugin(stream, stream->funcs.readable);
     return (gssize)n;
 }
@@ -158,8 +177,9 @@ on_set_ready(KdStream *base, KdReadyFunc fn, void *user)
     stream->ready_user = user;
     /* Bytes may have been put before anybody listened. */
     uint32_t ready = KD_READY_OUT;
-    if (stream->to_host.used > 0 || stream->is_ended)
+    if (stream->to_host.used > 0 || stream->is_ended) {
         ready |= KD_READY_IN;
+    }
     tell_host(stream, ready);
 }
 
@@ -167,8 +187,9 @@ static int
 on_shutdown_write(KdStream *base)
 {
     KdRingStream *stream = from_host(base);
-    if (stream->is_shut)
+    if (stream->is_shut) {
         return 0;
+    }
     stream->is_shut = TRUE;
     tell_plugin(stream, stream->funcs.ended);
     return 0;
@@ -183,12 +204,14 @@ on_destroy(KdStream *base)
     void (*gone)(KdRingStream *, void *) = stream->funcs.gone;
     stream->funcs = (KdRingStreamFuncs){0};
     stream->depth++;
-    if (gone != NULL)
+    if (gone != NULL) {
         gone(stream, stream->user);
+    }
     stream->depth--;
     stream->is_gone = TRUE;
-    if (stream->depth == 0)
+    if (stream->depth == 0) {
         free_now(stream);
+    }
 }
 
 static const KdStreamOps ring_ops = {
@@ -222,8 +245,9 @@ kd_ring_stream_new(size_t to_host_bytes, size_t from_host_bytes, const KdRingStr
     stream->from_host.bytes = g_malloc(from_host_bytes);
     stream->from_host.size = from_host_bytes;
     stream->waits_in = TRUE;
-    if (funcs != NULL)
+    if (funcs != NULL) {
         stream->funcs = *funcs;
+    }
     stream->user = user;
     return stream;
 }
@@ -237,8 +261,9 @@ kd_ring_stream_new(size_t to_host_bytes, size_t from_host_bytes, const KdRingStr
 void
 kd_ring_stream_free(KdRingStream *stream)
 {
-    if (stream == NULL)
+    if (stream == NULL) {
         return;
+    }
     g_return_if_fail(!stream->is_given);
     free_now(stream);
 }
@@ -271,11 +296,13 @@ kd_ring_stream_give(KdRingStream *stream, KdEndpoint *endpoint, uint32_t flags, 
 size_t
 kd_ring_stream_put(KdRingStream *stream, const void *buf, size_t len)
 {
-    if (stream->is_ended)
+    if (stream->is_ended) {
         return 0;
+    }
     size_t n = ring_put(&stream->to_host, buf, len);
-    if (n < len)
+    if (n < len) {
         stream->waits_put = TRUE;
+    }
     if (n > 0 && stream->waits_in) {
         stream->waits_in = FALSE;
         tell_host(stream, KD_READY_IN);
@@ -294,8 +321,9 @@ size_t
 kd_ring_stream_take(KdRingStream *stream, void *buf, size_t len)
 {
     size_t n = ring_take(&stream->from_host, buf, len);
-    if (n > 0)
+    if (n > 0) {
         tell_host_of_room(stream);
+    }
     return n;
 }
 
@@ -337,8 +365,9 @@ kd_ring_stream_purge(KdRingStream *stream)
     size_t n = stream->from_host.used;
     stream->from_host.used = 0;
     stream->from_host.head = 0;
-    if (n > 0)
+    if (n > 0) {
         tell_host_of_room(stream);
+    }
     return n;
 }
 
@@ -353,14 +382,16 @@ kd_ring_stream_purge(KdRingStream *stream)
 void
 kd_ring_stream_end(KdRingStream *stream, int error)
 {
-    if (stream->is_ended)
+    if (stream->is_ended) {
         return;
+    }
     stream->is_ended = TRUE;
     stream->error = error < 0 ? -error : error;
     stream->waits_put = FALSE;
     stream->waits_in = FALSE;
-    if (stream->error != 0)
+    if (stream->error != 0) {
         stream->waits_out = FALSE;
+    }
     tell_host(stream, KD_READY_IN | (stream->error != 0 ? KD_READY_OUT : 0u));
 }
 

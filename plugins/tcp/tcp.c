@@ -27,8 +27,9 @@ static void
 tcp_listening_free(gpointer data)
 {
     KdListening *listening = data;
-    for (uint32_t i = 0; i < listening->n_fds; i++)
+    for (uint32_t i = 0; i < listening->n_fds; i++) {
         close(listening->fds[i]);
+    }
     g_clear_pointer(&listening->bound, g_variant_unref);
     g_free(listening);
 }
@@ -40,8 +41,9 @@ tcp_listen_async(const KdHost *host, GVariant *params, GCancellable *cancellable
     g_autoptr(GTask) task = g_task_new(NULL, cancellable, callback, user_data);
     g_task_set_source_tag(task, tcp_listen_async);
     (void)host;
-    if (g_task_return_error_if_cancelled(task))
+    if (g_task_return_error_if_cancelled(task)) {
         return;
+    }
     uint16_t low = 0;
     uint16_t high = 0;
     if (!g_variant_lookup(params, "port", "(qq)", &low, &high)) {
@@ -70,10 +72,12 @@ static gboolean
 tcp_listen_finish(GAsyncResult *result, KdListening *listening, GError **error)
 {
     g_autofree KdListening *made = g_task_propagate_pointer(G_TASK(result), error);
-    if (made == NULL)
+    if (made == NULL) {
         return FALSE;
-    for (uint32_t i = 0; i < made->n_fds; i++)
+    }
+    for (uint32_t i = 0; i < made->n_fds; i++) {
         listening->fds[i] = made->fds[i];
+    }
     listening->n_fds = made->n_fds;
     listening->bound = made->bound;
     return TRUE;

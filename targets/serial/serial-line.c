@@ -25,12 +25,13 @@ set_errno_error(GError **error, int code, const char *name)
     /* An adapter that was pulled out may come back, like a file that is missing. */
     int kind =
         code == ENXIO || code == ENODEV ? G_IO_ERROR_NOT_FOUND : (int)g_io_error_from_errno(code);
-    if (code == EBUSY || code == EWOULDBLOCK)
+    if (code == EBUSY || code == EWOULDBLOCK) {
         g_set_error(error, KD_ERROR, KD_ERROR_BUSY, "%s is in use by another program", name);
-    else if (code == ENOTTY)
+    } else if (code == ENOTTY) {
         g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID, "%s is not a terminal", name);
-    else
+    } else {
         g_set_error(error, G_IO_ERROR, kind, "cannot open %s: %s", name, g_strerror(code));
+    }
 }
 
 /* Real clocks divide down to something near the speed that was asked for; a receiver bears about
@@ -101,8 +102,9 @@ serial_line_open(int path_fd, const char *name, uint32_t baud, GError **error)
         set_errno_error(error, errno, name);
         return NULL;
     }
-    if (!claim(line, error))
+    if (!claim(line, error)) {
         return NULL;
+    }
     struct termios2 raw = line->saved;
     raw.c_iflag = IGNBRK; /* a break on the line is no byte */
     raw.c_oflag = 0;
@@ -125,8 +127,9 @@ serial_line_open(int path_fd, const char *name, uint32_t baud, GError **error)
 void
 serial_line_free(SerialLine *line)
 {
-    if (line == NULL)
+    if (line == NULL) {
         return;
+    }
     if (line->is_set_up) {
         /* HUPCL stays away: the close that follows would drop DTR. */
         line->saved.c_cflag &= ~(tcflag_t)HUPCL;
@@ -135,8 +138,9 @@ serial_line_free(SerialLine *line)
         (void)ioctl(line->fd, TIOCNXCL);
         (void)flock(line->fd, LOCK_UN);
     }
-    if (line->fd >= 0)
+    if (line->fd >= 0) {
         close(line->fd);
+    }
     g_free(line->name);
     g_free(line);
 }
@@ -150,8 +154,9 @@ int
 serial_line_dup_fd(const SerialLine *line, GError **error)
 {
     int fd = fcntl(line->fd, F_DUPFD_CLOEXEC, 0);
-    if (fd < 0)
+    if (fd < 0) {
         set_errno_error(error, errno, line->name);
+    }
     return fd;
 }
 
@@ -182,8 +187,9 @@ serial_line_set_baud(SerialLine *line, uint32_t baud, GError **error)
         return FALSE;
     }
     struct termios2 settings = before;
-    if (apply(line, &settings, baud, error))
+    if (apply(line, &settings, baud, error)) {
         return TRUE;
+    }
     (void)ioctl(line->fd, TCSETS2, &before);
     return FALSE;
 }

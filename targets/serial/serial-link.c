@@ -48,16 +48,18 @@ opened_free(gpointer data)
 {
     Opened *opened = data;
     g_clear_pointer(&opened->line, serial_line_free);
-    if (opened->fd >= 0)
+    if (opened->fd >= 0) {
         close(opened->fd);
+    }
     g_free(opened);
 }
 
 static void
 clear_source(GSource **source)
 {
-    if (*source != NULL)
+    if (*source != NULL) {
         g_source_destroy(*source);
+    }
     g_clear_pointer(source, g_source_unref);
 }
 
@@ -66,8 +68,9 @@ clear_opening(SerialLink *link)
 {
     clear_source(&link->timer);
     clear_source(&link->cancel);
-    if (link->dialling != NULL)
+    if (link->dialling != NULL) {
         g_cancellable_cancel(link->dialling);
+    }
     g_clear_object(&link->dialling);
 }
 
@@ -157,8 +160,9 @@ may_pass_by_itself(const GError *error)
         G_IO_ERROR_TIMED_OUT, G_IO_ERROR_HOST_UNREACHABLE,   G_IO_ERROR_NETWORK_UNREACHABLE,
     };
     for (size_t i = 0; i < G_N_ELEMENTS(codes); i++) {
-        if (g_error_matches(error, G_IO_ERROR, codes[i]))
+        if (g_error_matches(error, G_IO_ERROR, codes[i])) {
             return TRUE;
+        }
     }
     return FALSE;
 }
@@ -186,15 +190,17 @@ on_dialled(GObject *source, GAsyncResult *result, gpointer user_data)
     if (link->task != task) {
         /* The opening that asked for it has ended. */
         g_clear_error(&error);
-        if (fd >= 0)
+        if (fd >= 0) {
             close(fd);
+        }
         return;
     }
     g_clear_object(&link->dialling);
-    if (fd >= 0)
+    if (fd >= 0) {
         return_opened(link, fd, NULL);
-    else
+    } else {
         take_failure(link, error);
+    }
 }
 
 static void
@@ -205,10 +211,11 @@ open_line(SerialLink *link, int path_fd)
     uint32_t baud = link->plan->kind == SERIAL_LINE ? link->plan->baud : 0;
     g_autoptr(SerialLine) line = serial_line_open(path_fd, link->plan->name, baud, &error);
     int fd = line != NULL ? serial_line_dup_fd(line, &error) : -1;
-    if (fd >= 0)
+    if (fd >= 0) {
         return_opened(link, fd, g_steal_pointer(&line));
-    else
+    } else {
         take_failure(link, error);
+    }
 }
 
 /* The path leads through a descriptor, which has to live as long as the dial may try again. */
@@ -275,8 +282,9 @@ start_opening(SerialLink *link, GTask *task)
 {
     GCancellable *cancellable = g_task_get_cancellable(task);
     link->task = g_object_ref(task);
-    if (cancellable == NULL)
+    if (cancellable == NULL) {
         return;
+    }
     link->cancel = g_cancellable_source_new(cancellable);
     g_source_set_callback(link->cancel, G_SOURCE_FUNC(on_cancelled), link, NULL);
     g_source_attach(link->cancel, g_task_get_context(task));
@@ -321,8 +329,9 @@ serial_link_open_async(const KdHost *host, SerialPlan *plan, const KdSink *sink,
     link->sink = sink;
     g_autoptr(GTask) task = g_task_new(link, cancellable, callback, user_data);
     g_task_set_source_tag(task, serial_link_open_async);
-    if (g_task_return_error_if_cancelled(task))
+    if (g_task_return_error_if_cancelled(task)) {
         return;
+    }
     start_opening(link, task);
     try_once(link);
 }
@@ -337,8 +346,9 @@ SerialLink *
 serial_link_open_finish(GAsyncResult *result, KdEndpoint *endpoint, GError **error)
 {
     Opened *opened = g_task_propagate_pointer(G_TASK(result), error);
-    if (opened == NULL)
+    if (opened == NULL) {
         return NULL;
+    }
     SerialLink *link = g_task_get_source_object(G_TASK(result));
     give_endpoint(link, opened, endpoint);
     return g_object_ref(link);
@@ -355,8 +365,9 @@ serial_link_reopen_async(SerialLink *link, GCancellable *cancellable, GAsyncRead
 {
     g_autoptr(GTask) task = g_task_new(link, cancellable, callback, user_data);
     g_task_set_source_tag(task, serial_link_reopen_async);
-    if (g_task_return_error_if_cancelled(task))
+    if (g_task_return_error_if_cancelled(task)) {
         return;
+    }
     if (!link->plan->is_waited_for) {
         g_task_return_new_error(task, KD_ERROR, KD_ERROR_LINK_LOST,
                                 "com: the link to %s was lost (reconnect would wait for it)",
@@ -391,8 +402,9 @@ serial_link_reopen_finish(SerialLink *link, GAsyncResult *result, KdEndpoint *en
                           GError **error)
 {
     Opened *opened = g_task_propagate_pointer(G_TASK(result), error);
-    if (opened == NULL)
+    if (opened == NULL) {
         return FALSE;
+    }
     give_endpoint(link, opened, endpoint);
     return TRUE;
 }
@@ -420,8 +432,9 @@ static gboolean
 on_sent_tick(gpointer user_data)
 {
     GTask *task = user_data;
-    if (!is_due(task))
+    if (!is_due(task)) {
         return G_SOURCE_CONTINUE;
+    }
     ((Sending *)g_task_get_task_data(task))->then(task);
     return G_SOURCE_REMOVE;
 }
@@ -449,8 +462,9 @@ then_set_baud(GTask *task)
     SerialLink *link = g_task_get_source_object(task);
     Sending *sending = g_task_get_task_data(task);
     GError *error = NULL;
-    if (g_task_return_error_if_cancelled(task))
+    if (g_task_return_error_if_cancelled(task)) {
         return;
+    }
     if (link->line == NULL) {
         g_task_return_new_error(task, KD_ERROR, KD_ERROR_LINK_LOST, "com: %s is not open",
                                 link->plan->name);
@@ -475,15 +489,16 @@ serial_link_set_baud_async(SerialLink *link, uint32_t baud, GCancellable *cancel
 {
     g_autoptr(GTask) task = g_task_new(link, cancellable, callback, user_data);
     g_task_set_source_tag(task, serial_link_set_baud_async);
-    if (link->plan->kind != SERIAL_LINE)
+    if (link->plan->kind != SERIAL_LINE) {
         g_task_return_new_error(task, KD_ERROR, KD_ERROR_NOT_SUPPORTED, "com: %s has no speed",
                                 link->plan->name);
-    else if (baud < SERIAL_BAUD_MIN || baud > SERIAL_BAUD_MAX)
+    } else if (baud < SERIAL_BAUD_MIN || baud > SERIAL_BAUD_MAX) {
         g_task_return_new_error(task, KD_ERROR, KD_ERROR_PARAM_INVALID,
                                 "com: baud=%u is not in %u..%u", baud, SERIAL_BAUD_MIN,
                                 SERIAL_BAUD_MAX);
-    else
+    } else {
         after_sending(task, baud, then_set_baud);
+    }
 }
 
 /**
@@ -518,9 +533,10 @@ serial_link_close_async(SerialLink *link, GAsyncReadyCallback callback, gpointer
 {
     g_autoptr(GTask) task = g_task_new(link, NULL, callback, user_data);
     g_task_set_source_tag(task, serial_link_close_async);
-    if (link->task != NULL)
+    if (link->task != NULL) {
         return_error(link, g_error_new_literal(G_IO_ERROR, G_IO_ERROR_CANCELLED,
                                                "com: the link was closed"));
+    }
     after_sending(task, 0, then_close);
 }
 

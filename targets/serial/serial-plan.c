@@ -27,8 +27,9 @@ static char *
 parse_line(const char *port, GError **error)
 {
     const char *name = g_str_has_prefix(port, "\\\\.\\") ? port + 4 : port;
-    if (g_path_is_absolute(name))
+    if (g_path_is_absolute(name)) {
         return g_strdup(name);
+    }
     if (is_number(name)) {
         g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID, "com: port=%s: write port=com%s", port,
                     name);
@@ -43,8 +44,9 @@ parse_line(const char *port, GError **error)
         }
         return g_strdup_printf("/dev/ttyS%u", (unsigned)number - 1);
     }
-    if (g_str_has_prefix(name, "tty") && strchr(name, '/') == NULL)
+    if (g_str_has_prefix(name, "tty") && strchr(name, '/') == NULL) {
         return g_build_filename("/dev", name, NULL);
+    }
     g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
                 "com: port=%s: neither com1 and so on nor the path of a line", port);
     return NULL;
@@ -53,24 +55,27 @@ parse_line(const char *port, GError **error)
 static char *
 parse_pipe(const char *port, GError **error)
 {
-    if (g_path_is_absolute(port))
+    if (g_path_is_absolute(port)) {
         return g_strdup(port);
-    if (is_pipe_of_windows(port))
+    }
+    if (is_pipe_of_windows(port)) {
         g_set_error(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED,
                     "com: port=%s: this machine has no such pipes: write the path of the virtual "
                     "machine's socket",
                     port);
-    else
+    } else {
         g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
                     "com: port=%s: with pipe the path of the virtual machine's socket", port);
+    }
     return NULL;
 }
 
 static char *
 parse_host(const char *port, GError **error)
 {
-    if (port[0] != '\0' && strpbrk(port, "/\\") == NULL)
+    if (port[0] != '\0' && strpbrk(port, "/\\") == NULL) {
         return g_strdup(port);
+    }
     g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
                 "com: port=%s: with ipport the name or the address of a host", port);
     return NULL;
@@ -133,8 +138,9 @@ serial_plan_new(GVariant *params, GError **error)
 void
 serial_plan_free(SerialPlan *plan)
 {
-    if (plan == NULL)
+    if (plan == NULL) {
         return;
+    }
     g_free(plan->name);
     g_free(plan);
 }
@@ -147,8 +153,9 @@ build_missing_path(const char *name)
     g_autofree char *folder = g_path_get_dirname(path);
     g_autofree char *base = g_path_get_basename(path);
     char *real = realpath(folder, NULL);
-    if (real == NULL)
+    if (real == NULL) {
         return g_steal_pointer(&path);
+    }
     char *built = g_build_filename(real, base, NULL);
     free(real);
     return built;
@@ -176,8 +183,9 @@ serial_plan_build_lock_name(const SerialPlan *plan, const KdHost *host)
     if (plan->kind == SERIAL_IP) {
         g_autofree char *lower = g_ascii_strdown(plan->name, -1);
         size_t len = strlen(lower);
-        if (len > 2 && lower[0] == '[' && lower[len - 1] == ']')
+        if (len > 2 && lower[0] == '[' && lower[len - 1] == ']') {
             return g_strdup_printf("tcp:%.*s:%u", (int)(len - 2), lower + 1, plan->ip_port);
+        }
         return g_strdup_printf("tcp:%s:%u", lower, plan->ip_port);
     }
     g_autoptr(GError) error = NULL;
@@ -195,7 +203,8 @@ serial_plan_build_lock_name(const SerialPlan *plan, const KdHost *host)
         path = build_missing_path(plan->name);
     }
     /* Where the host's rules forbid it, the file system is not looked at. */
-    if (path == NULL)
+    if (path == NULL) {
         path = g_canonicalize_filename(plan->name, "/");
+    }
     return g_strdup_printf("%s:%s", plan->kind == SERIAL_PIPE ? "unix" : "path", path);
 }

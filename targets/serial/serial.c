@@ -14,8 +14,9 @@ static char **
 serial_build_lock_names(const KdHost *host, GVariant *params)
 {
     g_autoptr(SerialPlan) plan = serial_plan_new(params, NULL);
-    if (plan == NULL)
+    if (plan == NULL) {
         return NULL;
+    }
     char **names = g_new0(char *, 2);
     names[0] = serial_plan_build_lock_name(plan, host);
     return names;
@@ -74,10 +75,12 @@ static gboolean
 serial_control_finish(GObject *link, GAsyncResult *result, GVariant **out, GError **error)
 {
     uint32_t baud = serial_link_set_baud_finish(SERIAL_LINK(link), result, error);
-    if (baud == 0)
+    if (baud == 0) {
         return FALSE;
-    if (out != NULL)
+    }
+    if (out != NULL) {
         *out = g_variant_ref_sink(g_variant_new_uint32(baud));
+    }
     return TRUE;
 }
 
