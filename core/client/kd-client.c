@@ -48,11 +48,22 @@ choose_kind(const KdClientOptions *options, KdHandover *handover, GError **error
     return TRUE;
 }
 
+/* Where the profiles of this very kd lie, also before it was installed or after it was moved. */
+static char *
+build_folder_beside_us(void)
+{
+    g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
+    g_autofree char *bin = program != NULL ? g_path_get_dirname(program) : g_strdup("/usr/bin");
+
+    return g_build_filename(bin, "..", "share", FOLDER_NAME, NULL);
+}
+
 static KdProfile *
 find_profile(const KdClientOptions *options, GError **error)
 {
     g_autofree char *own = g_build_filename(g_get_user_config_dir(), FOLDER_NAME, NULL);
-    const char *folders[] = {own, KD_DEBUGGER_DIR, NULL};
+    g_autofree char *beside = build_folder_beside_us();
+    const char *folders[] = {own, beside, KD_DEBUGGER_DIR, NULL};
 
     if (options->debugger[0] == NULL) {
         g_set_error_literal(error, KD_ERROR, KD_ERROR_PARAM_MISSING,
