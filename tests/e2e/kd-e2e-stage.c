@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <netinet/in.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Below those that the kernel gives away by itself */
@@ -80,6 +82,36 @@ take_ports(KdE2eStage *stage)
 
 /* ---- fixture ---- */
 
+static int
+on_file(const char *path, const struct stat *status, int kind, struct FTW *where)
+{
+    (void)status;
+    (void)kind;
+    (void)where;
+    return remove(path);
+}
+
+/* A process that does nothing until this one lets go of the pipe, by will or by abort(). */
+static void
+start_keeper(KdE2eStage *stage)
+{
+    int ends[2];
+    char byte;
+
+    g_assert_cmpint(pipe2(ends, O_CLOEXEC), ==, 0);
+    stage->keeper = fork();
+    g_assert_cmpint(stage->keeper, >=, 0);
+    if (stage->keeper == 0) {
+        close(ends[1]);
+        while (read(ends[0], &byte, 1) < 0 && errno == EINTR) {
+        }
+        (void)nftw(stage->folder, on_file, 8, FTW_DEPTH | FTW_PHYS);
+        _exit(0);
+    }
+    close(ends[0]);
+    stage->keeper_fd = ends[1];
+}
+
 /**
  * kd_e2e_stage_set_up:
  *
@@ -93,16 +125,8 @@ kd_e2e_stage_set_up(KdE2eStage *stage, gconstpointer unused)
     (void)unused;
     stage->folder = g_dir_make_tmp("kdsrv-e2e-XXXXXX", &error);
     g_assert_no_error(error);
+    start_keeper(stage);
     take_ports(stage);
-}
-
-static int
-on_file(const char *path, const struct stat *status, int kind, struct FTW *where)
-{
-    (void)status;
-    (void)kind;
-    (void)where;
-    return remove(path);
 }
 
 /**
@@ -118,7 +142,8 @@ kd_e2e_stage_tear_down(KdE2eStage *stage, gconstpointer unused)
         kd_e2e_stage_stop(stage);
     }
     close(stage->lock_fd);
-    (void)nftw(stage->folder, on_file, 8, FTW_DEPTH | FTW_PHYS);
+    close(stage->keeper_fd);
+    (void)waitpid(stage->keeper, NULL, 0);
     g_free(stage->folder);
 }
 

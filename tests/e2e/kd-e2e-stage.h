@@ -23,7 +23,9 @@
 
 /**
  * KdE2eStage:
- * @folder: of this test, removed afterwards
+ * @folder: of this test, removed afterwards, even if the test aborts
+ * @keeper: the process that removes it
+ * @keeper_fd: while it is open, the test goes on
  * @low: first of its ports
  * @lock_fd: keeps others off those ports
  * @server: (nullable): kdsrv
@@ -33,6 +35,8 @@
  */
 typedef struct {
     char *folder;
+    pid_t keeper;
+    int keeper_fd;
     guint low;
     int lock_fd;
     KdE2eProgram *server;

@@ -3,6 +3,7 @@
 #include "kd-e2e-protocol.h"
 #include "kd-e2e-stage.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -92,6 +93,43 @@ test_wrong_key(KdE2eStage *stage, gconstpointer unused)
     expect_said(unknown, 2, "colour");
     outside = kd_e2e_stage_start_kd(stage, "com:port=com1,baud=49", "--stdio", NULL);
     expect_said(outside, 2, "baud");
+}
+
+/* N14: what is left out comes from the server's environment, and so does the complaint. */
+static void
+test_nothing_in_environment(KdE2eStage *stage, gconstpointer unused)
+{
+    const char *environment[] = {"_NT_DEBUG_PORT=", NULL};
+    KdE2eSetup setup = {.environment = environment};
+    g_autoptr(KdE2eProgram) kd = NULL;
+
+    (void)unused;
+    kd_e2e_stage_start_with(stage, &setup, NULL);
+    kd = kd_e2e_stage_start_kd(stage, "com:", "--stdio", NULL);
+    expect_said(kd, 2, "_NT_DEBUG_PORT");
+    g_assert_nonnull(strstr(kd_e2e_program_get_text(kd, KD_E2E_STDERR), g_get_host_name()));
+}
+
+static void
+test_environment(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autofree char *path = kd_e2e_stage_build_path(stage, "vm.sock");
+    g_autofree char *variable = g_strconcat("_NT_DEBUG_PORT=", path, NULL);
+    const char *environment[] = {variable, NULL};
+    KdE2eSetup setup = {.environment = environment};
+    g_autoptr(KdE2eProgram) kd = NULL;
+    int listener = kd_e2e_listen_unix(path);
+    int vm;
+
+    (void)unused;
+    kd_e2e_stage_start_with(stage, &setup, "--allow-path", stage->folder, NULL);
+    kd = kd_e2e_stage_start_kd(stage, "com:pipe", "--stdio", NULL);
+    vm = kd_e2e_accept(listener);
+    kd_e2e_write(vm, "from the machine\n", 17);
+    g_free(kd_e2e_program_await(kd, KD_E2E_STDOUT, "from the machine"));
+    close(vm);
+    g_assert_cmpint(kd_e2e_program_wait(kd), ==, 0);
+    close(listener);
 }
 
 static void
@@ -238,6 +276,28 @@ test_two_debuggers(KdE2eStage *stage, gconstpointer unused)
 }
 
 static void
+test_pty(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autofree char *line = NULL;
+    g_autoptr(KdE2eProgram) kd = NULL;
+    Fake fake;
+    int debugger;
+
+    (void)unused;
+    fake_set_up(&fake, stage, "echo");
+    kd = kd_e2e_stage_start_kd(stage, fake.trans, "--pty", NULL);
+    line = kd_e2e_program_await(kd, KD_E2E_STDERR, "kd: pty /dev/");
+    debugger = open(strstr(line, "/dev/"), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    g_assert_cmpint(debugger, >=, 0);
+    kd_e2e_write(debugger, "\x03raw\r\n\x04", 7);
+    kd_e2e_expect(debugger, "\x03raw\r\n\x04");
+    kd_e2e_program_signal(kd, SIGTERM);
+    g_assert_cmpint(kd_e2e_program_wait(kd), ==, 0);
+    close(debugger);
+    fake_tear_down(&fake);
+}
+
+static void
 test_file(KdE2eStage *stage, gconstpointer unused)
 {
     g_autofree char *file = kd_e2e_stage_build_path(stage, "input");
@@ -276,6 +336,8 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     kd_e2e_add("/e2e/kd/unquoted-braces-are-told-to-be-quoted", test_unquoted);
     kd_e2e_add("/e2e/kd/wrong-key-is-the-users-to-mend", test_wrong_key);
+    kd_e2e_add("/e2e/kd/empty-environment-of-the-server-is-named", test_nothing_in_environment);
+    kd_e2e_add("/e2e/kd/environment-of-the-server-names-the-link", test_environment);
     kd_e2e_add("/e2e/kd/absent-server-is-a-failure-at-once", test_no_server);
     kd_e2e_add("/e2e/kd/killed-server-is-a-cut", test_server_killed);
     kd_e2e_add("/e2e/kd/killed-frees-the-link-at-once", test_kd_killed);
@@ -283,6 +345,7 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/kd/half-close-ends-each-direction-by-itself", test_target_ends);
     kd_e2e_add("/e2e/kd/tells-that-the-target-is-lost-and-back", test_lost_and_back);
     kd_e2e_add("/e2e/kd/listen-serves-one-debugger-after-the-other", test_two_debuggers);
+    kd_e2e_add("/e2e/kd/pty-is-raw", test_pty);
     kd_e2e_add("/e2e/kd/stdio-brings-a-whole-file", test_file);
     return g_test_run();
 }
