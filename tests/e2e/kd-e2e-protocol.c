@@ -193,6 +193,8 @@ parse_close(GBytes *payload)
 GBytes *
 kd_e2e_client_await(KdE2eClient *client, KdFrameType type)
 {
+    gint64 deadline_us = g_get_monotonic_time() + KD_E2E_DEADLINE_S * G_USEC_PER_SEC;
+
     for (;;) {
         g_autoptr(GBytes) payload = NULL;
         uint8_t heard = kd_e2e_client_read(client, &payload);
@@ -200,6 +202,8 @@ kd_e2e_client_await(KdE2eClient *client, KdFrameType type)
         if (heard == type) {
             return g_steal_pointer(&payload);
         }
+        /* A session in which nothing happens is not silent: it is pinged. */
+        g_assert_cmpint(g_get_monotonic_time(), <, deadline_us);
         if (heard == KD_FRAME_CLOSE) {
             g_autoptr(KdClose) said = parse_close(payload);
 
