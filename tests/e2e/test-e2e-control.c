@@ -3,6 +3,7 @@
 #include "kd-e2e-protocol.h"
 #include "kd-e2e-stage.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -162,6 +163,42 @@ test_beyond_credit(KdE2eStage *stage, gconstpointer unused)
     tear_down(&stopped);
 }
 
+/* Bytes that nobody takes keep neither the client's end nor the server's waiting. */
+static void
+test_end(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autoptr(KdClose) said = NULL;
+    Stopped stopped;
+
+    (void)unused;
+    set_up(&stopped, stage);
+    fill_window(stopped.client);
+    ping(stopped.client);
+    kd_e2e_program_signal(stage->server, SIGTERM);
+    said = kd_e2e_client_await_close(stopped.client);
+    g_assert_cmpuint(said->code, ==, KD_CLOSE_GOING_AWAY);
+    tear_down(&stopped);
+    g_assert_cmpint(kd_e2e_program_wait(stage->server), ==, 0);
+}
+
+static void
+test_cut(KdE2eStage *stage, gconstpointer unused)
+{
+    Stopped stopped;
+
+    (void)unused;
+    set_up(&stopped, stage);
+    fill_window(stopped.client);
+    ping(stopped.client);
+    kd_e2e_client_free(stopped.client);
+    kd_e2e_order(stopped.steer, "wait closes 1");
+    stopped.client = kd_e2e_client_new_open(stage->port, "fake:name=1,echo");
+    kd_e2e_order(stopped.steer, "go");
+    kd_e2e_client_send_data(stopped.client, "again", 5);
+    kd_e2e_client_await_data(stopped.client, "again");
+    tear_down(&stopped);
+}
+
 static void
 test_half_close(KdE2eStage *stage, gconstpointer unused)
 {
@@ -197,6 +234,8 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/stopped/urgent-break-drops-and-is-done-at-once", test_urgent_break);
     kd_e2e_add("/e2e/stopped/break-in-order-waits-for-earlier-bytes", test_ordered_break);
     kd_e2e_add("/e2e/stopped/more-than-the-credit-ends-the-session", test_beyond_credit);
+    kd_e2e_add("/e2e/stopped/does-not-keep-the-server", test_end);
+    kd_e2e_add("/e2e/stopped/is-free-when-the-client-is-cut", test_cut);
     kd_e2e_add("/e2e/stopped/half-close-leaves-the-other-direction", test_half_close);
     return g_test_run();
 }

@@ -7,6 +7,7 @@
 #include <asm/termbits.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -259,6 +260,140 @@ test_target_ends(KdE2eStage *stage, gconstpointer unused)
     close(listener);
 }
 
+/* ---- links that take their time ---- */
+
+static KdE2eClient *
+ask(const KdE2eStage *stage, const char *trans)
+{
+    KdE2eClient *client = kd_e2e_client_new(kd_e2e_dial(NULL, stage->port));
+
+    kd_e2e_client_ask(client, trans, "LAB\\tester");
+    return client;
+}
+
+/* The request has arrived: what is behind it is answered. */
+static void
+await_asked(KdE2eClient *client)
+{
+    static const uint8_t cookie[8] = "asked..";
+
+    kd_e2e_client_send(client, KD_FRAME_PING, g_bytes_new_static(cookie, sizeof cookie));
+    g_bytes_unref(kd_e2e_client_await(client, KD_FRAME_PONG));
+}
+
+static void
+test_appears(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autofree char *path = kd_e2e_stage_build_path(stage, "vm.sock");
+    g_autofree char *trans = g_strdup_printf("com:pipe,port=%s,reconnect", path);
+    g_autoptr(KdE2eClient) client = NULL;
+    int listener;
+    int vm;
+
+    (void)unused;
+    kd_e2e_stage_start(stage, "--allow-path", stage->folder, NULL);
+    client = ask(stage, trans);
+    await_asked(client);
+    listener = kd_e2e_listen_unix(path);
+    vm = kd_e2e_accept(listener);
+    g_bytes_unref(kd_e2e_client_await(client, KD_FRAME_OPENED));
+    kd_e2e_write(vm, "here", 4);
+    kd_e2e_client_await_data(client, "here");
+    close(vm);
+    close(listener);
+}
+
+static void
+test_absent(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autofree char *path = kd_e2e_stage_build_path(stage, "vm.sock");
+    g_autofree char *trans = g_strdup_printf("com:pipe,port=%s", path);
+    g_autoptr(KdE2eClient) client = NULL;
+    g_autoptr(KdClose) said = NULL;
+
+    (void)unused;
+    kd_e2e_stage_start(stage, "--allow-path", stage->folder, NULL);
+    client = ask(stage, trans);
+    said = kd_e2e_client_await_close(client);
+    g_assert_cmpuint(said->code, ==, KD_CLOSE_OPEN_FAILED);
+    g_assert_nonnull(strstr(said->text, path));
+}
+
+/* Whatever the server is waiting for, its own end comes first. */
+static void
+test_end_while_waiting(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autofree char *path = kd_e2e_stage_build_path(stage, "vm.sock");
+    g_autofree char *absent = g_strdup_printf("com:pipe,port=%s,reconnect", path);
+    const char *const links[] = {absent, "fake:name=1,delay=60000"};
+    KdE2eClient *clients[G_N_ELEMENTS(links)];
+
+    (void)unused;
+    kd_e2e_stage_start(stage, "--allow-path", stage->folder, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(links); i++) {
+        clients[i] = ask(stage, links[i]);
+        await_asked(clients[i]);
+    }
+    kd_e2e_program_signal(stage->server, SIGTERM);
+    for (gsize i = 0; i < G_N_ELEMENTS(links); i++) {
+        g_autoptr(KdClose) said = kd_e2e_client_await_close(clients[i]);
+
+        g_assert_cmpuint(said->code, ==, KD_CLOSE_GOING_AWAY);
+        kd_e2e_client_free(clients[i]);
+    }
+    g_assert_cmpint(kd_e2e_program_wait(stage->server), ==, 0);
+}
+
+/* A client that has gone while its link opened does not hold it. */
+static void
+test_gone_while_opening(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autofree char *path = kd_e2e_stage_build_path(stage, "vm.sock");
+    g_autofree char *trans = g_strdup_printf("com:pipe,port=%s,reconnect", path);
+    g_autoptr(KdE2eClient) second = NULL;
+    KdE2eClient *first;
+    int listener;
+    int vm;
+
+    (void)unused;
+    kd_e2e_stage_start(stage, "--allow-path", stage->folder, NULL);
+    first = ask(stage, trans);
+    await_asked(first);
+    end_session(first);
+    kd_e2e_client_free(first);
+    second = ask(stage, trans);
+    await_asked(second);
+    listener = kd_e2e_listen_unix(path);
+    vm = kd_e2e_accept(listener);
+    g_bytes_unref(kd_e2e_client_await(second, KD_FRAME_OPENED));
+    close(vm);
+    close(listener);
+}
+
+static void
+test_lost_twice(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autofree char *path = kd_e2e_stage_build_path(stage, "vm.sock");
+    g_autofree char *trans = g_strdup_printf("com:pipe,port=%s,reconnect", path);
+    g_autoptr(KdE2eClient) client = NULL;
+    int listener = kd_e2e_listen_unix(path);
+
+    (void)unused;
+    kd_e2e_stage_start(stage, "--allow-path", stage->folder, NULL);
+    client = kd_e2e_client_new_open(stage->port, trans);
+    for (int i = 0; i < 5; i++) {
+        g_autofree char *text = g_strdup_printf("boot %d", i);
+        int vm = kd_e2e_accept(listener);
+
+        kd_e2e_write(vm, text, strlen(text));
+        kd_e2e_client_await_data(client, text);
+        kd_e2e_client_send_data(client, text, strlen(text));
+        kd_e2e_expect(vm, text);
+        close(vm);
+    }
+    close(listener);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -271,5 +406,10 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/link/drained-drops-what-was-said-between-sessions", test_drained);
     kd_e2e_add("/e2e/link/is-there-again-after-each-session", test_again);
     kd_e2e_add("/e2e/link/ends-the-session-with-its-last-bytes", test_target_ends);
+    kd_e2e_add("/e2e/link/with-reconnect-is-waited-for", test_appears);
+    kd_e2e_add("/e2e/link/that-is-absent-is-named", test_absent);
+    kd_e2e_add("/e2e/link/that-is-waited-for-does-not-keep-the-server", test_end_while_waiting);
+    kd_e2e_add("/e2e/link/is-free-when-its-client-goes-while-it-opens", test_gone_while_opening);
+    kd_e2e_add("/e2e/link/with-reconnect-outlives-restarts", test_lost_twice);
     return g_test_run();
 }
