@@ -137,7 +137,10 @@ occupy(guint port)
         .sin_port = htons((uint16_t)port),
     };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1;
 
+    /* What an earlier test left in TIME_WAIT does not make a port busy. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     g_assert_cmpint(bind(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
     g_assert_cmpint(listen(fd, 1), ==, 0);
     return fd;
