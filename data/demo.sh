@@ -135,8 +135,8 @@ GDB
 link="kdsrv:server=@{tcp:server=127.0.0.1,port=$port},trans=@{com:pipe,port=$work/vm.sock}"
 say "starting GDB through kd"
 echo "   kd -k '$link' -- gdb"
-"$build/bin/kd" --plugin-dir "$build/plugins-0" --profile "$source/data/debuggers/gdb.conf" \
-    -k "$link" -- gdb -nx -q -batch -x "$work/tour.gdb" >"$work/transcript" 2>&1 </dev/null &
+"$build/bin/kd" --plugin-dir "$build/plugins-0" -k "$link" \
+    -- gdb -nx -q -batch -x "$work/tour.gdb" >"$work/transcript" 2>&1 </dev/null &
 client=$!
 is_over() {
     ! kill -0 "$client" 2>/dev/null
