@@ -312,6 +312,8 @@ kd_route_hold(KdRoute *route, uint64_t at)
     route->hold_at = at;
     route->is_reached = FALSE;
     kd_loop_ready(&route->life, 0);
+    /* After an earlier hold there may be bytes that now may pass, and an idle line. */
+    kd_flow_wake(route, KD_SIDE_LINE);
 }
 
 /**
