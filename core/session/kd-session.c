@@ -291,6 +291,10 @@ on_reopened(GObject *source, GAsyncResult *result, gpointer user_data)
         return;
     }
     session->has_line_ended = FALSE;
+    if (session->has_client_ended &&
+        (kd_route_get_line_flags(session->route) & KD_ENDPOINT_HALF_CLOSE) != 0) {
+        kd_route_shut(session->route, KD_SIDE_LINE);
+    }
     g_clear_handle_id(&session->lost_id, g_source_remove);
     if (session->is_lost) {
         session->is_lost = FALSE;
