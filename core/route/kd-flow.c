@@ -49,6 +49,14 @@ kd_flow_wake(KdRoute *route, KdSide side)
 /* ---- telling the owner: the only places where the data path leaves the room, so the main context
  * must turn afterwards ---- */
 
+static void
+tell_finished(KdRoute *route, KdSide side)
+{
+    route->flows[side].is_finished = TRUE;
+    kd_loop_turn();
+    route->funcs->finished(route, side, route->flows[side].error, route->user);
+}
+
 /**
  * kd_flow_tell_finished:
  * @route: a route
@@ -59,14 +67,28 @@ kd_flow_wake(KdRoute *route, KdSide side)
 void
 kd_flow_tell_finished(KdRoute *route, KdSide side)
 {
-    KdFlow *flow = &route->flows[side];
+    const KdFlow *flow = &route->flows[side];
 
-    if (!flow->is_ended || flow->is_finished || kd_ring_get_len(&flow->ring) > 0) {
-        return;
+    if (flow->is_ended && !flow->is_finished && kd_ring_get_len(&flow->ring) == 0) {
+        tell_finished(route, side);
     }
-    flow->is_finished = TRUE;
-    kd_loop_turn();
-    route->funcs->finished(route, side, flow->error, route->user);
+}
+
+/**
+ * kd_flow_give_up:
+ * @route: a route
+ * @side: the source, which has ended, and of which the owner was not told
+ *
+ * Waits no longer for the other end to take what is left, and tells the owner.
+ */
+void
+kd_flow_give_up(KdRoute *route, KdSide side)
+{
+    /* A frame that was begun stays whole, or the peer would take the next ones for its bytes. */
+    if (route->framing == NULL || side == KD_SIDE_PEER) {
+        kd_ring_clear(&route->flows[side].ring);
+    }
+    tell_finished(route, side);
 }
 
 /**

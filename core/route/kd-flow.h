@@ -52,5 +52,6 @@ extern const KdLoopWatchFuncs kd_flow_end_funcs;
 void kd_flow_wake(KdRoute *route, KdSide side);
 gboolean kd_flow_flush(KdRoute *route, KdSide side);
 void kd_flow_tell_finished(KdRoute *route, KdSide side);
+void kd_flow_give_up(KdRoute *route, KdSide side);
 void kd_flow_tell_failed(KdRoute *route, const GError *error);
 void kd_flow_tell_reached(KdRoute *route);

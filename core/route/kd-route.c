@@ -16,6 +16,9 @@ on_life_run(KdLoopWatch *watch)
     KdRoute *route = (KdRoute *)watch;
 
     kd_flow_tell_reached(route);
+    if (!route->is_freed && !route->is_stopped) {
+        kd_flow_tell_finished(route, KD_SIDE_PEER); /* its last bytes may have been dropped */
+    }
     if (route->is_freed || !route->wants_flushed) {
         return FALSE;
     }
@@ -44,15 +47,23 @@ static const KdLoopWatchFuncs life_funcs = {
 
 /* ---- once a second ---- */
 
+/* A link may take as long as it likes: whether its client is still there is known otherwise. */
+static gboolean
+is_patient(const KdRoute *route, KdSide side)
+{
+    return side == KD_SIDE_PEER && route->framing != NULL &&
+           route->framing->wire.role == KD_ROLE_SERVER;
+}
+
 static void
 give_up_stuck(KdRoute *route, KdSide side)
 {
     KdFlow *flow = &route->flows[side];
 
     kd_ring_trim(&flow->ring);
-    if (flow->is_ended && !flow->is_finished && ++flow->n_stuck_ticks >= STUCK_S) {
-        kd_ring_clear(&flow->ring);
-        kd_flow_tell_finished(route, side);
+    if (flow->is_ended && !flow->is_finished && !is_patient(route, side) &&
+        ++flow->n_stuck_ticks >= STUCK_S) {
+        kd_flow_give_up(route, side);
     }
 }
 
