@@ -474,7 +474,11 @@ hand_over(KdRoute *route, KdSide side, uint8_t *bytes, size_t len)
     if (route->framing == NULL) {
         note_taken(route, other(side), done);
     }
-    kd_ring_push(&flow->ring, (const uint8_t *)vec.iov_base + done, vec.iov_len - done);
+    if (done < vec.iov_len) {
+        kd_ring_push(&flow->ring, (const uint8_t *)vec.iov_base + done, vec.iov_len - done);
+        /* A stream may have taken less than it could: then nobody would ask it again. */
+        (void)kd_flow_flush(route, other(side));
+    }
 }
 
 static gboolean

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Ends of a route while the other side takes nothing. */
+/* Ends of a route while the other side takes nothing, or only a little at a time. */
 #include "kd-flow.h"
 #include "kd-message.h"
 #include "kd-test-peer.h"
 
+#include <kdsrv-support/kd-ring-stream.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -237,6 +238,65 @@ test_no_frame_is_cut(void)
     stop(&fixture);
 }
 
+/* ---- a stream that takes less than it could, and so owes no edge ---- */
+
+typedef struct {
+    KdRingStream *ring;
+    const KdStreamOps *ops;
+    KdStream *base;
+    KdStreamOps own;
+} Sipping;
+
+static Sipping sipping;
+
+static gssize
+on_sip(KdStream *stream, const void *buf, size_t len)
+{
+    return sipping.ops->write(stream, buf, MIN(len, 3));
+}
+
+static void
+give_sipping(KdEndpoint *endpoint)
+{
+    sipping.ring = kd_ring_stream_new(65536, 65536, NULL, NULL);
+    kd_endpoint_init(endpoint);
+    kd_ring_stream_give(sipping.ring, endpoint, 0, NULL);
+    sipping.ops = endpoint->ops;
+    sipping.base = endpoint->stream;
+    sipping.own = *endpoint->ops;
+    sipping.own.write = on_sip;
+    endpoint->ops = &sipping.own;
+}
+
+static void
+test_sipping_peer(void)
+{
+    g_autoptr(GError) error = NULL;
+    Fixture fixture = {.line_fd = -1};
+    KdEndpoint endpoint;
+    uint8_t buf[32];
+    int fds[2];
+
+    g_assert_true(kd_loop_start(&error));
+    fixture.route = kd_route_new(&funcs, &fixture);
+    give_sipping(&endpoint);
+    g_assert_true(kd_route_join(fixture.route, KD_SIDE_PEER, &endpoint, &error));
+    kd_test_pair(fds);
+    fixture.line_fd = fds[0];
+    kd_endpoint_init(&endpoint);
+    kd_endpoint_take_fd(&endpoint, fds[1], 0, NULL);
+    g_assert_true(kd_route_join(fixture.route, KD_SIDE_LINE, &endpoint, &error));
+    kd_test_settle();
+    g_assert_cmpint(write(fixture.line_fd, "0123456789", 10), ==, 10);
+    kd_test_settle();
+    g_assert_cmpuint(kd_ring_stream_take(sipping.ring, buf, sizeof buf), ==, 10);
+    g_assert_cmpmem(buf, 10, "0123456789", 10);
+    kd_route_free(fixture.route);
+    close(fixture.line_fd);
+    kd_test_settle();
+    kd_loop_stop();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -245,5 +305,6 @@ main(int argc, char **argv)
     g_test_add_func("/route/ends/fin-is-told-when-the-rest-was-dropped", test_drop_after_fin);
     g_test_add_func("/route/ends/a-peer-that-does-not-read-gets-whole-frames",
                     test_no_frame_is_cut);
+    g_test_add_func("/route/ends/a-stream-that-takes-little-gets-all", test_sipping_peer);
     return g_test_run();
 }
