@@ -17,6 +17,7 @@ and UndefinedBehaviorSanitizer). As root on Debian it first installs what is mis
   -R REGEX        only tests whose names match
   -j N            so many at once; default: as many as there are processors
   --fuzz SECONDS  then let each fuzz target look for so long
+  --tidy          and let clang-tidy judge what is shipped
   --no-install    install nothing
 
 The last line is the sum: N passed, N failed, N skipped. The exit status is 0 when nothing failed.
@@ -32,11 +33,13 @@ presets='dev asan'
 repeat=
 regex=
 fuzz=
+tidy=
 install=yes
 jobs=$(nproc)
 while [ $# -gt 0 ]; do
     case $1 in
     --quick) presets=dev ;;
+    --tidy) tidy=tidy ;;
     --no-install) install= ;;
     -h | --help)
         usage
@@ -59,7 +62,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ -z "$fuzz" ] || [ "$presets" != dev ] || wrong '--fuzz needs the preset asan'
+[ -z "$fuzz$tidy" ] || [ "$presets" != dev ] || wrong '--fuzz and --tidy need the preset asan'
 
 say() {
     echo "== $*"
@@ -104,7 +107,7 @@ count() {
     sed -n "/^<testsuite /,/>\$/s/^[[:space:]]*$2=\"\([0-9]*\)\".*/\1/p" "$1" | head -n 1
 }
 
-[ -z "$install" ] || sh "$source/tests/install-packages.sh" build tests
+[ -z "$install" ] || sh "$source/tests/install-packages.sh" build tests $tidy
 root=$(sh "$source/tests/build-root.sh" "$source")
 cd "$source"
 passed=0
@@ -167,6 +170,17 @@ if [ -n "$fuzz" ] && [ -d "$root/asan/tests/fuzz" ]; then
             status=1
         fi
     done
+fi
+
+if [ -n "$tidy" ]; then
+    say "asan: clang-tidy"
+    verdict=0
+    sh tests/lint/tidy.sh "$source" "$root/asan" "$jobs" || verdict=$?
+    case $verdict in
+    0) passed=$((passed + 1)) ;;
+    77) skipped=$((skipped + 1)) ;;
+    *) failed=$((failed + 1)) ;;
+    esac
 fi
 
 [ "$failed" -eq 0 ] || status=1

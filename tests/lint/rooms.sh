@@ -30,9 +30,9 @@ while [ -n "${left# }" ]; do
     left=$next
 done
 
-flags=
+set --
 while IFS= read -r dir; do
-    [ -z "$dir" ] || flags="$flags -I$dir"
+    [ -z "$dir" ] || set -- "$@" "-I$dir"
 done <"$dirs"
 
 work=$(mktemp -d)
@@ -56,8 +56,7 @@ for folder in "$source"/core/*/; do
     done
 done >"$work/room.c"
 count=$(grep -c __has_include "$work/room.c")
-# shellcheck disable=SC2086
-"$compiler" -fsyntax-only $flags "$work/room.c"
+"$compiler" -fsyntax-only "$@" "$work/room.c"
 
 # a path would climb over the wall
 case $room in
