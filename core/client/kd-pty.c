@@ -69,19 +69,13 @@ open_slave(KdPty *pty, int master, GError **error)
     return make_raw(pty->slave, error);
 }
 
-static gboolean
-is_symlink_to(const char *path, const char *prefix)
-{
-    g_autofree char *target = g_file_read_link(path, NULL);
-
-    return target != NULL && g_str_has_prefix(target, prefix);
-}
-
 /* A link to a terminal is what a kd that was killed has left behind. */
 static gboolean
 make_symlink(KdPty *pty, const char *path, GError **error)
 {
-    if (is_symlink_to(path, SLAVE_PREFIX)) {
+    g_autofree char *target = g_file_read_link(path, NULL);
+
+    if (target != NULL && g_str_has_prefix(target, SLAVE_PREFIX)) {
         (void)unlink(path);
     }
     if (symlink(pty->name, path) != 0) {
@@ -89,6 +83,17 @@ make_symlink(KdPty *pty, const char *path, GError **error)
     }
     pty->symlink_path = g_strdup(path);
     return TRUE;
+}
+
+/* Another kd may have put its own link there. */
+static void
+remove_symlink(const KdPty *pty)
+{
+    g_autofree char *target = g_file_read_link(pty->symlink_path, NULL);
+
+    if (g_strcmp0(target, pty->name) == 0) {
+        (void)unlink(pty->symlink_path);
+    }
 }
 
 /**
@@ -140,8 +145,8 @@ kd_pty_free(KdPty *pty)
     if (pty == NULL) {
         return;
     }
-    if (pty->symlink_path != NULL && is_symlink_to(pty->symlink_path, pty->name)) {
-        (void)unlink(pty->symlink_path);
+    if (pty->symlink_path != NULL) {
+        remove_symlink(pty);
     }
     if (pty->slave >= 0) {
         (void)close(pty->slave);
