@@ -29,8 +29,7 @@ struct KdLink {
     KdSink sink;
     KdEndpoint endpoint; /* while idle and not drained */
     KdEnd *drain;        /* while idle and drained */
-    KdLink *waits_for;   /* the same device, still closing under another claim's parameters */
-    KdLink *waiter;      /* the other direction of it */
+    KdLink *waits_for;   /* has our device and is closing, because of other parameters */
     gboolean is_claimed;
     char *holder;
     gint64 since_us;
@@ -44,26 +43,27 @@ struct KdLink {
 };
 
 static void close_link(KdLink *link);
-static void start_open(KdLink *link);
+static void open_or_wait(KdLink *link);
 
 static void
 link_free(KdLink *link)
 {
-    if (link->waiter != NULL) {
-        link->waiter->waits_for = NULL;
-        if (link->waiter->opening != NULL) {
-            start_open(link->waiter);
-        }
-    }
-    if (link->waits_for != NULL) {
-        link->waits_for->waiter = NULL;
-    }
-    if (link->table != NULL) {
-        g_ptr_array_remove_fast(link->table->links, link);
-    }
+    KdLinkTable *table = link->table;
+
     kd_endpoint_clear(&link->endpoint);
     kd_end_free(link->drain);
     g_clear_object(&link->object);
+    if (table != NULL) {
+        g_ptr_array_remove_fast(table->links, link);
+    }
+    /* Now the device is free. */
+    for (guint i = 0; table != NULL && i < table->links->len; i++) {
+        KdLink *waiter = g_ptr_array_index(table->links, i);
+
+        if (waiter->waits_for == link) {
+            open_or_wait(waiter);
+        }
+    }
     g_variant_unref(link->params);
     g_clear_pointer(&link->session, g_variant_unref);
     g_strfreev(link->lock_names);
@@ -129,6 +129,7 @@ kd_link_table_free(KdLinkTable *table)
         KdLink *link = g_ptr_array_index(table->links, i);
 
         link->table = NULL;
+        link->waits_for = NULL;
     }
     g_ptr_array_unref(table->links);
     g_free(table);
@@ -177,6 +178,14 @@ have_common_name(char **a, char **b)
     return FALSE;
 }
 
+/* Whether a link keeps another one from its device. */
+static gboolean
+is_in_way(const KdLink *link, const KdTarget *target, char **lock_names)
+{
+    return have_common_name(link->lock_names, lock_names) &&
+           (link->target != target || (target->caps & KD_TARGET_SHARED) == 0);
+}
+
 /* A link on the same device: a claimed one rather than one that is only left over. */
 static KdLink *
 find_colliding(const KdLinkTable *table, const KdTarget *target, char **lock_names)
@@ -186,8 +195,7 @@ find_colliding(const KdLinkTable *table, const KdTarget *target, char **lock_nam
     for (guint i = 0; i < table->links->len; i++) {
         KdLink *link = g_ptr_array_index(table->links, i);
 
-        if (!have_common_name(link->lock_names, lock_names) ||
-            (link->target == target && (target->caps & KD_TARGET_SHARED) != 0)) {
+        if (!is_in_way(link, target, lock_names)) {
             continue;
         }
         if (link->is_claimed) {
@@ -256,26 +264,20 @@ kd_link_table_claim(KdLinkTable *table, const KdTarget *target, GVariant *params
         set_busy(found, error);
         return NULL;
     }
-    if (found != NULL && found->state == LINK_IDLE && found->target == target &&
-        g_variant_equal(found->params, params)) {
+    if (found != NULL && found->state == LINK_IDLE && found->lost_id == 0 &&
+        found->target == target && g_variant_equal(found->params, params)) {
         g_strfreev(lock_names);
         link = found;
+        link->is_claimed = TRUE;
     } else {
         link = link_new(table, target, params, name, lock_names);
-        if (found != NULL) {
-            link->waits_for = found;
-            found->waiter = link;
-        }
+        link->is_claimed = TRUE;
+        open_or_wait(link);
     }
-    link->is_claimed = TRUE;
-    g_clear_handle_id(&link->lost_id, g_source_remove);
     g_free(link->holder);
     link->holder = g_strdup(holder);
     link->since_us = g_get_monotonic_time();
     link->since_real_us = g_get_real_time();
-    if (link->waits_for != NULL && link->waits_for->state == LINK_IDLE) {
-        close_link(link->waits_for);
-    }
     return link;
 }
 
@@ -344,6 +346,28 @@ start_open(KdLink *link)
     link->state = LINK_OPENING;
     link->target->open_async(link->host, link->params, link->session, &link->sink,
                              g_task_get_cancellable(link->opening), on_opened, link);
+}
+
+/* Starts to open a claimed link when it was asked for and no other link is left on the device.
+ * Links that nobody claims any more are closed, one after the other. */
+static void
+open_or_wait(KdLink *link)
+{
+    link->waits_for = NULL;
+    for (guint i = 0; link->table != NULL && i < link->table->links->len; i++) {
+        KdLink *other = g_ptr_array_index(link->table->links, i);
+
+        if (!other->is_claimed && is_in_way(other, link->target, link->lock_names)) {
+            link->waits_for = other;
+            if (other->state == LINK_IDLE) {
+                close_link(other);
+            }
+            return;
+        }
+    }
+    if (link->opening != NULL) {
+        start_open(link);
+    }
 }
 
 /**
@@ -434,11 +458,13 @@ static const KdLoopWatchFuncs drain_funcs = {
     .gone = kd_end_gone,
 };
 
+/* The last of a link: whoever is told finds the device free. */
 static void
-tell_released(KdLink *link)
+finish_release(KdLink *link)
 {
     g_autoptr(GTask) task = g_steal_pointer(&link->releasing);
 
+    link_free(link);
     if (task != NULL) {
         g_task_return_boolean(task, TRUE);
     }
@@ -451,8 +477,7 @@ on_closed(GObject *source, GAsyncResult *result, gpointer user_data)
 
     (void)source;
     link->target->close_finish(link->object, result);
-    tell_released(link);
-    link_free(link);
+    finish_release(link);
 }
 
 static void
@@ -488,7 +513,7 @@ keep_open(KdLink *link)
  * kd_link_release_async:
  * @link: a claimed link; nothing that was asked of it is under way any more
  * @endpoint: (transfer full) (nullable): what opening gave; %NULL or empty: it has ended
- * @callback: called when the next session may have it
+ * @callback: called when the next session may have it; the link may be gone then
  * @user_data: for @callback
  *
  * Ends a claim. The link is closed, unless its endpoint says that it is kept or drained.
@@ -505,11 +530,12 @@ kd_link_release_async(KdLink *link, KdEndpoint *endpoint, GAsyncReadyCallback ca
         kd_endpoint_init(endpoint);
     }
     if (link->object == NULL) {
-        tell_released(link);
-        link_free(link);
+        finish_release(link);
     } else if (link->table != NULL && keep_open(link)) {
+        g_autoptr(GTask) task = g_steal_pointer(&link->releasing);
+
         link->state = LINK_IDLE;
-        tell_released(link);
+        g_task_return_boolean(task, TRUE);
     } else {
         close_link(link);
     }
