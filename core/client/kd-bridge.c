@@ -279,6 +279,9 @@ on_ended(KdConnection *connection, const GError *error, void *user)
 
     if (error != NULL) {
         print_error(error);
+    } else if (kd_stdio_get_error() != 0) {
+        kd_notice_print("--stdio: stdout: %s", g_strerror(kd_stdio_get_error()));
+        status = KD_EXIT_FAILED;
     }
     bridge->connection = NULL;
     bridge->is_open = FALSE;

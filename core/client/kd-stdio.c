@@ -15,7 +15,7 @@
  * KdStream:
  * @in: stdin's readiness
  * @out: stdout's readiness
- * @broken: told once when nobody reads stdout any more
+ * @broken: told once when stdout takes nothing any more
  * @n_watches: how many of the two the loop still knows
  */
 struct KdStream {
@@ -30,6 +30,10 @@ struct KdStream {
 
 /* O_NONBLOCK belongs to the open file, which the shell and others share: it is put back at exit. */
 static int saved_flags[2] = {-1, -1};
+
+/* Why bytes of the target were lost, 0 = they were not: a reader who left wanted no more of them.
+ */
+static int write_error;
 
 static void
 restore_flags(void)
@@ -103,6 +107,9 @@ stdio_write(KdStream *stream, const void *buf, size_t len)
     if (n < 0 && errno != EAGAIN) {
         int code = errno;
 
+        if (code != EPIPE && !kd_hangup_is_gone(STDOUT_FILENO)) {
+            write_error = code;
+        }
         kd_loop_ready(&stream->out, KD_READY_HUP);
         return -code;
     }
@@ -174,7 +181,7 @@ on_in_run(KdLoopWatch *watch)
 static gboolean
 is_broken(const KdLoopWatch *watch, gboolean is_hup)
 {
-    return is_hup && kd_hangup_is_gone(watch->fd);
+    return write_error != 0 || (is_hup && kd_hangup_is_gone(watch->fd));
 }
 
 static gboolean
@@ -246,7 +253,7 @@ kd_stdio_reserve(void)
 /**
  * kd_stdio_open:
  * @endpoint: (out caller-allocates): stdin and stdout
- * @broken: called once when nobody reads stdout any more
+ * @broken: called once when stdout takes nothing any more
  * @user: for @broken
  * @error: return location
  *
@@ -276,4 +283,16 @@ kd_stdio_open(KdEndpoint *endpoint, KdStdioBrokenFunc broken, void *user, GError
     stream->n_watches = 2;
     kd_endpoint_take_stream(endpoint, &stdio_ops, stream, KD_ENDPOINT_HALF_CLOSE, NULL);
     return TRUE;
+}
+
+/**
+ * kd_stdio_get_error:
+ *
+ * Returns: errno of a write to stdout that failed though somebody wants the bytes, as on a full
+ * disk; 0 = there was none
+ */
+int
+kd_stdio_get_error(void)
+{
+    return write_error;
 }

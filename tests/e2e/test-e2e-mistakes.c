@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What people get wrong on a command line, and what they are told: one line, and the exit status.
+ */
+#include "kd-e2e-socket.h"
+#include "kd-e2e-stage.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static void
+expect_said(KdE2eProgram *program, int status, const char *text)
+{
+    int real = kd_e2e_program_wait(program);
+    const char *said = kd_e2e_program_get_text(program, KD_E2E_STDERR);
+
+    g_test_message("exit %d: %s", real, said);
+    g_assert_cmpint(real, ==, status);
+    g_assert_nonnull(strstr(said, text));
+    g_assert_true(strchr(said, '\n') == said + strlen(said) - 1); /* one line */
+}
+
+/* A command by way of a shell, for what only a shell can get wrong. */
+static KdE2eProgram *
+start_shell(const char *command, const char *rest)
+{
+    g_autofree char *line = g_strdup_printf("exec %s/%s --plugin-dir %s %s", g_getenv("KD_BINDIR"),
+                                            command, g_getenv("KD_PLUGINDIR"), rest);
+    const char *argv[] = {"sh", "-c", line, NULL};
+
+    return kd_e2e_program_new(argv, NULL);
+}
+
+/* ---- stdout that takes nothing ---- */
+
+static void
+test_full_disk(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autofree char *path = kd_e2e_stage_build_path(stage, "vm.sock");
+    g_autofree char *rest = g_strdup_printf("-k com:pipe,port=%s --stdio >/dev/full", path);
+    g_autoptr(KdE2eProgram) kd = NULL;
+    int listener = kd_e2e_listen_unix(path);
+    int vm;
+
+    (void)unused;
+    kd = start_shell("kd", rest);
+    vm = kd_e2e_accept(listener);
+    kd_e2e_write(vm, "lost\n", 5);
+    /* The target goes on: kd must not wait for its end. */
+    expect_said(kd, 1, "kd: --stdio: stdout: ");
+    close(vm);
+    close(listener);
+}
+
+static void
+test_full_disk_over_server(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autofree char *path = kd_e2e_stage_build_path(stage, "vm.sock");
+    g_autofree char *rest = NULL;
+    g_autoptr(KdE2eProgram) kd = NULL;
+    int listener = kd_e2e_listen_unix(path);
+    int vm;
+
+    (void)unused;
+    kd_e2e_stage_start(stage, "--allow-path", stage->folder, NULL);
+    rest = g_strdup_printf("--server tcp:server=127.0.0.1,port=%u --trans com:pipe,port=%s --stdio "
+                           ">/dev/full",
+                           stage->port, path);
+    kd = start_shell("kd", rest);
+    vm = kd_e2e_accept(listener);
+    kd_e2e_write(vm, "lost\n", 5);
+    expect_said(kd, 1, "kd: --stdio: stdout: ");
+    close(vm);
+    close(listener);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    kd_e2e_add("/e2e/mistakes/full-disk-is-told", test_full_disk);
+    kd_e2e_add("/e2e/mistakes/full-disk-over-a-server-is-told", test_full_disk_over_server);
+    return g_test_run();
+}
