@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # build-root.sh SOURCE: prints the folder to build in: SOURCE/build, unless kdsrv would load no
-# plugin from there, because on the way from / somebody else may write. Then it is a private one.
+# plugin from there, because on the way from / somebody else may write, or shells would tear its
+# name apart in commands that debuggers are given. Then it is a private one.
 set -eu
 source=$(cd "$1" && pwd -P)
 me=$(id -u)
@@ -9,6 +10,12 @@ me=$(id -u)
 # says what is wrong, or nothing
 find_distrusted() {
     path=$1
+    case $path in
+    *[!A-Za-z0-9/._+,:=@%-]*)
+        echo "$path has blanks or the like in it"
+        return
+        ;;
+    esac
     while :; do
         # shellcheck disable=SC2046
         set -- $(stat -c '%u %a' "$path")
