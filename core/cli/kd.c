@@ -7,7 +7,7 @@
 #include "kd-params.h"
 #include "kd-plugin-options.h"
 #include "kd-secrets.h"
-#include "kd-stdio.h"
+#include "kd-standard-files.h"
 
 #include <locale.h>
 #include <stdio.h>
@@ -145,7 +145,7 @@ main(int argc, char **argv)
     int status;
 
     kd_secrets_hide(argc, argv);
-    if (!kd_stdio_reserve()) {
+    if (!kd_standard_files_reserve()) {
         return KD_EXIT_FAILED;
     }
     (void)setlocale(LC_ALL, "");
@@ -160,10 +160,11 @@ main(int argc, char **argv)
         kd_log_error(error);
         status = KD_EXIT_USAGE;
     } else if (options.shows_version) {
-        status = puts("kd " KD_VERSION) >= 0 ? KD_EXIT_CLEAN : KD_EXIT_FAILED;
+        printf("kd %s\n", KD_VERSION);
+        status = KD_EXIT_CLEAN;
     } else {
         status = run(&options);
     }
     clear_options(&options);
-    return status;
+    return kd_standard_files_finish(status);
 }

@@ -6,6 +6,7 @@
 #include "kd-notify.h"
 #include "kd-plugin-options.h"
 #include "kd-server.h"
+#include "kd-standard-files.h"
 
 #include <glib-unix.h>
 #include <locale.h>
@@ -193,6 +194,9 @@ main(int argc, char **argv)
     KdRegistry *registry;
     int status;
 
+    if (!kd_standard_files_reserve()) {
+        return EXIT_RUNTIME;
+    }
     setlocale(LC_ALL, "");
     kd_log_start("kdsrv", FALSE);
     (void)signal(SIGPIPE, SIG_IGN);
@@ -206,7 +210,7 @@ main(int argc, char **argv)
     kd_log_start("kdsrv", opt_verbose);
     if (opt_version) {
         printf("kdsrv %s\n", KD_VERSION);
-        return EXIT_CLEAN;
+        return kd_standard_files_finish(EXIT_CLEAN);
     }
     if (opt_transports == NULL && !kd_plugin_options_are_given()) {
         return usage(context, NULL);
@@ -219,7 +223,7 @@ main(int argc, char **argv)
     if (!kd_plugin_options_load(registry, &error)) {
         status = fail(error, EXIT_RUNTIME);
     } else if (kd_plugin_options_are_given()) {
-        status = kd_plugin_options_print(registry, KD_FORM_SERVER);
+        status = kd_standard_files_finish(kd_plugin_options_print(registry, KD_FORM_SERVER));
     } else {
         status = serve(registry);
     }

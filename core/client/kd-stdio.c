@@ -229,28 +229,6 @@ static const KdLoopWatchFuncs out_funcs = {.run = on_out_run, .gone = on_out_gon
 /* ---- for the owner ---- */
 
 /**
- * kd_stdio_reserve:
- *
- * Fills stdin, stdout and stderr where the caller of the program has closed them, so that no other
- * file gets their numbers. Called first of all.
- *
- * Returns: %FALSE when not even /dev/null can be opened
- */
-gboolean
-kd_stdio_reserve(void)
-{
-    int fd;
-
-    do {
-        fd = open("/dev/null", O_RDWR);
-    } while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return fd >= 0;
-}
-
-/**
  * kd_stdio_open:
  * @endpoint: (out caller-allocates): stdin and stdout
  * @broken: called once when stdout takes nothing any more

@@ -73,11 +73,60 @@ test_full_disk_over_server(KdE2eStage *stage, gconstpointer unused)
     close(listener);
 }
 
+static void
+test_full_disk_for_answers(KdE2eStage *stage, gconstpointer unused)
+{
+    static const char *const questions[][2] = {
+        {"kd", "--version >/dev/full"},         {"kd", "--list-plugins >/dev/full"},
+        {"kd", "--help-target com >/dev/full"}, {"kdsrv", "--version >/dev/full"},
+        {"kdsrv", "--list-plugins >/dev/full"},
+    };
+
+    (void)stage;
+    (void)unused;
+    for (gsize i = 0; i < G_N_ELEMENTS(questions); i++) {
+        g_autoptr(KdE2eProgram) program = start_shell(questions[i][0], questions[i][1]);
+
+        expect_said(program, 1, ": stdout: ");
+    }
+}
+
+/* What kdsrv opens must not get the number to which it writes its messages. */
+static void
+test_closed_files(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autofree char *rest =
+        g_strdup_printf("-t tcp:port=%u,bind=127.0.0.1 <&- >&- 2>&-", stage->low);
+    g_autoptr(KdE2eProgram) kdsrv = start_shell("kdsrv", rest);
+    GPid pid = kd_e2e_program_get_pid(kdsrv);
+    gint64 deadline_us = g_get_monotonic_time() + KD_E2E_DEADLINE_S * G_USEC_PER_SEC;
+    g_autoptr(GSocketClient) dialler = g_socket_client_new();
+    g_autoptr(GSocketConnection) client = NULL;
+
+    (void)unused;
+    while (client == NULL && g_get_monotonic_time() < deadline_us) {
+        g_thread_yield();
+        client =
+            g_socket_client_connect_to_host(dialler, "127.0.0.1", (guint16)stage->low, NULL, NULL);
+    }
+    g_assert_nonnull(client);
+    for (int fd = 0; fd <= 2; fd++) {
+        g_autofree char *path = g_strdup_printf("/proc/%d/fd/%d", (int)pid, fd);
+        g_autofree char *file = g_file_read_link(path, NULL);
+
+        g_assert_cmpstr(file, ==, "/dev/null");
+    }
+    kd_e2e_program_signal(kdsrv, SIGTERM);
+    g_assert_cmpint(kd_e2e_program_wait(kdsrv), ==, 0);
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     kd_e2e_add("/e2e/mistakes/full-disk-is-told", test_full_disk);
     kd_e2e_add("/e2e/mistakes/full-disk-over-a-server-is-told", test_full_disk_over_server);
+    kd_e2e_add("/e2e/mistakes/full-disk-for-answers-is-told", test_full_disk_for_answers);
+    kd_e2e_add("/e2e/mistakes/closed-standard-files-stay-reserved", test_closed_files);
     return g_test_run();
 }
