@@ -121,7 +121,7 @@ for preset in $presets; do
     mkdir -p "$build"
     if ! cmake --preset "$preset" -B "$build" >"$build/build.log" 2>&1 ||
         ! cmake --build "$build" -j "$jobs" >>"$build/build.log" 2>&1; then
-        tail -n 60 "$build/build.log"
+        grep -vE '^\[[0-9]+/[0-9]+\] ' "$build/build.log" | tail -n 60
         say "$preset: does not build; all of it is in $build/build.log"
         failed=$((failed + 1))
         status=1
