@@ -19,7 +19,8 @@ struct KdServer {
     KdSessionScope scope;
     GPtrArray *listeners; /* (element-type KdListener) */
     guint n_started;
-    GHashTable *sessions; /* (element-type KdSession) */
+    GCancellable *starting; /* NULL: kd_server_start_async() is not under way */
+    GHashTable *sessions;   /* (element-type KdSession) */
     KdStrangers *strangers;
     uint64_t last_id;
     KdTick stopping;
@@ -31,6 +32,7 @@ struct KdServer {
 };
 
 static void start_next(GTask *task);
+static gboolean on_check_stopped(gpointer user_data);
 
 /**
  * kd_server_new:
@@ -70,6 +72,7 @@ kd_server_free(KdServer *server)
     }
     g_clear_handle_id(&server->check_id, g_source_remove);
     kd_tick_remove(&server->stopping);
+    g_clear_object(&server->starting);
     g_ptr_array_unref(server->listeners);
     g_hash_table_unref(server->sessions);
     kd_strangers_free(server->strangers);
@@ -85,8 +88,10 @@ check_stopped(KdServer *server)
     if (!server->is_stopping || server->on_stopped == NULL) {
         return;
     }
+    /* Also those that a session let go of only now. */
+    kd_link_table_close_idle(server->scope.links);
     if (server->n_stopping_ticks < MAX_STOP_S &&
-        (g_hash_table_size(server->sessions) > 0 ||
+        (server->starting != NULL || g_hash_table_size(server->sessions) > 0 ||
          kd_link_table_get_n_links(server->scope.links) > 0)) {
         return;
     }
@@ -170,6 +175,14 @@ on_client(KdListener *listener, KdEndpoint *endpoint, const char *peer, const ch
 
 /* ---- starting ---- */
 
+static void
+wake_check(KdServer *server)
+{
+    if (server->check_id == 0) {
+        server->check_id = g_idle_add(on_check_stopped, server);
+    }
+}
+
 static gboolean
 check_offered(const KdTransport *transport, GVariant *params, GError **error)
 {
@@ -245,13 +258,21 @@ on_started(GObject *source, GAsyncResult *result, gpointer user_data)
     g_autoptr(GError) error = NULL;
 
     (void)source;
-    if (!kd_listener_listen_finish(g_ptr_array_index(server->listeners, server->n_started), result,
-                                   &error)) {
+    if (kd_listener_listen_finish(g_ptr_array_index(server->listeners, server->n_started), result,
+                                  &error) &&
+        !server->is_stopping) {
+        server->n_started++;
+        start_next(g_steal_pointer(&task));
+        return;
+    }
+    g_clear_object(&server->starting);
+    if (!server->is_stopping) {
         g_task_return_error(task, g_steal_pointer(&error));
         return;
     }
-    server->n_started++;
-    start_next(g_steal_pointer(&task));
+    g_ptr_array_set_size(server->listeners, 0);
+    wake_check(server);
+    g_task_return_new_error(task, G_IO_ERROR, G_IO_ERROR_CANCELLED, "the server is ending");
 }
 
 /* One after the other, so that a port range takes the ports in the order of the command line. */
@@ -261,18 +282,19 @@ start_next(GTask *task)
     KdServer *server = g_task_get_task_data(task);
 
     if (server->n_started == server->listeners->len) {
+        g_clear_object(&server->starting);
         g_task_return_boolean(task, TRUE);
         g_object_unref(task);
         return;
     }
     kd_listener_listen_async(g_ptr_array_index(server->listeners, server->n_started),
-                             g_task_get_cancellable(task), on_started, task);
+                             server->starting, on_started, task);
 }
 
 /**
  * kd_server_start_async:
  * @server: with transports
- * @cancellable: (nullable): ends it
+ * @cancellable: (nullable): ends it; kd_server_stop() cancels it, too
  * @callback: called when all of them listen
  * @user_data: for @callback
  *
@@ -285,6 +307,7 @@ kd_server_start_async(KdServer *server, GCancellable *cancellable, GAsyncReadyCa
     GTask *task = g_task_new(NULL, cancellable, callback, user_data);
 
     g_task_set_task_data(task, server, NULL);
+    server->starting = cancellable != NULL ? g_object_ref(cancellable) : g_cancellable_new();
     start_next(task);
 }
 
@@ -375,11 +398,19 @@ kd_server_stop(KdServer *server, const char *text, KdServerFunc on_stopped, void
     server->is_stopping = TRUE;
     server->on_stopped = on_stopped;
     server->user = user;
-    g_ptr_array_set_size(server->listeners, 0);
+    if (server->starting == NULL) {
+        g_ptr_array_set_size(server->listeners, 0);
+    }
     kd_tick_add(&server->stopping, on_stopping_tick);
     for (GList *l = sessions; l != NULL; l = l->next) {
         kd_session_close(l->data, KD_CLOSE_GOING_AWAY, text);
     }
     kd_link_table_close_idle(server->scope.links);
-    server->check_id = g_idle_add(on_check_stopped, server);
+    wake_check(server);
+    if (server->starting != NULL) {
+        /* The listener that is being opened is closed when its transport has answered. */
+        g_autoptr(GCancellable) starting = g_object_ref(server->starting);
+
+        g_cancellable_cancel(starting);
+    }
 }
