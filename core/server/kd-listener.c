@@ -89,9 +89,9 @@ kd_listener_free(KdListener *listener)
         close(fd->watch.fd);
     }
     if (listener->accepting != NULL) {
+        *listener->self = NULL; /* on_accepted() frees it, maybe before cancel returns */
         g_cancellable_cancel(listener->accepting);
         g_object_unref(listener->accepting);
-        *listener->self = NULL;
     }
     if (listener->object != NULL && listener->transport->unlisten != NULL) {
         listener->transport->unlisten(listener->object);
@@ -251,6 +251,8 @@ on_accepted(GObject *source, GAsyncResult *result, gpointer user_data)
         if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
             g_message("%s: takes no more clients: %s", transport->scheme, error->message);
         }
+        g_clear_object(&listener->accepting);
+        g_clear_pointer(&listener->self, g_free);
         return;
     }
     if (endpoint.facts == NULL || !g_variant_lookup(endpoint.facts, "peer", "s", &peer)) {
