@@ -69,6 +69,28 @@ void
 kd_test_client_init_fd(KdTestClient *client, int fd)
 {
     *client = (KdTestClient){.fd = fd, .in = g_byte_array_new(), .bytes = g_byte_array_new()};
+    kd_endpoint_init(&client->far);
+}
+
+static void
+on_far_ready(void *user, uint32_t ready)
+{
+    (void)user;
+    (void)ready;
+}
+
+/**
+ * kd_test_client_init_far:
+ * @client: any bytes
+ * @endpoint: (transfer full): a plugin's stream, left empty
+ */
+void
+kd_test_client_init_far(KdTestClient *client, KdEndpoint *endpoint)
+{
+    kd_test_client_init_fd(client, -1);
+    client->far = *endpoint;
+    kd_endpoint_init(endpoint);
+    client->far.ops->set_ready(client->far.stream, on_far_ready, NULL);
 }
 
 /**
@@ -84,6 +106,7 @@ kd_test_client_vanish(KdTestClient *client)
         close(client->fd);
         client->fd = -1;
     }
+    kd_endpoint_clear(&client->far);
     if (client->ring != NULL) {
         kd_ring_stream_end(client->ring, ECONNRESET);
         kd_ring_stream_detach(client->ring);
@@ -116,6 +139,10 @@ offer(KdTestClient *client, const uint8_t *bytes, size_t len)
 
     if (client->ring != NULL) {
         return kd_ring_stream_put(client->ring, bytes, len);
+    }
+    if (client->far.stream != NULL) {
+        n = client->far.ops->write(client->far.stream, bytes, len);
+        return n >= 0 ? (size_t)n : n == -EAGAIN ? 0 : len;
     }
     if (client->fd < 0) {
         return len;
@@ -337,6 +364,13 @@ kd_test_client_read(KdTestClient *client)
         while ((n = kd_ring_stream_take(client->ring, buf, sizeof buf)) > 0) {
             g_byte_array_append(client->in, buf, (guint)n);
         }
+    } else if (client->far.stream != NULL) {
+        gssize n;
+
+        while ((n = client->far.ops->read(client->far.stream, buf, sizeof buf)) > 0) {
+            g_byte_array_append(client->in, buf, (guint)n);
+        }
+        client->has_ended = client->has_ended || n != -EAGAIN;
     } else if (client->fd >= 0) {
         gssize n;
 

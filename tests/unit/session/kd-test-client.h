@@ -10,6 +10,7 @@
 /**
  * KdTestClient:
  * @fd: its end of a socketpair, or -1
+ * @far: an endpoint that a transport's connect gave, or an empty one
  * @ring: (nullable): its side of a stream that the session reads and writes
  * @in: what came and was not taken apart yet
  * @bytes: of all DATA that came, in order
@@ -22,6 +23,7 @@
  */
 typedef struct {
     int fd;
+    KdEndpoint far;
     KdRingStream *ring;
     GByteArray *in;
     GByteArray *bytes;
@@ -47,6 +49,7 @@ typedef struct {
 
 void kd_test_client_init(KdTestClient *client, gboolean is_stream, KdEndpoint *endpoint);
 void kd_test_client_init_fd(KdTestClient *client, int fd);
+void kd_test_client_init_far(KdTestClient *client, KdEndpoint *endpoint);
 void kd_test_client_vanish(KdTestClient *client);
 void kd_test_client_clear(KdTestClient *client);
 void kd_test_client_cork(KdTestClient *client);

@@ -136,8 +136,6 @@ test_two_urgent(KdStageFixture *f, gconstpointer user)
 static void
 test_break_while_lost(KdStageFixture *f, gconstpointer user)
 {
-    g_autoptr(KdResult) refused = NULL;
-
     (void)user;
     open_as(f, "fake:name=1");
     kd_fake_lose(f->stage.device);

@@ -301,6 +301,8 @@ end_in(KdStageFixture *f, Way way)
 static void
 test_any_turn(KdStageFixture *f, gconstpointer user)
 {
+    const KdFakeStat *stat = kd_fake_get_stat(f->stage.device);
+
     (void)user;
     for (int way = 0; way < N_WAYS; way++) {
         for (int n = 0; n < N_CANCELS; n++) {
@@ -321,6 +323,10 @@ test_any_turn(KdStageFixture *f, gconstpointer user)
             kd_fake_back(f->stage.device);
         }
     }
+    /* The lives that got so far before they ended */
+    g_assert_cmpuint(stat->opens, >, 10);
+    g_assert_cmpuint(stat->breaks, >, 10);
+    g_assert_cmpuint(stat->reopens, >, 10);
     open_as(f, &f->client, "fake:name=1,echo");
     kd_test_client_send_bytes(&f->client, "fine", 4);
     kd_test_client_expect_bytes(&f->client, "fine");
