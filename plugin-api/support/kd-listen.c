@@ -44,14 +44,14 @@ place_parse(Place *place, const char *address, KdFamily family, GError **error)
     }
     g_autoptr(GSocketAddress) parsed = g_inet_socket_address_new_from_string(bare, 0);
     if (parsed == NULL) {
-        g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
-                    "cannot listen on %s: not an IPv4 or IPv6 address", address);
+        g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID, "%s: not an IPv4 or IPv6 address",
+                    address);
         return FALSE;
     }
     gboolean is_ipv6 = g_socket_address_get_family(parsed) == G_SOCKET_FAMILY_IPV6;
     if ((family == KD_FAMILY_IPV6 && !is_ipv6) || (family == KD_FAMILY_IPV4 && is_ipv6)) {
-        g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
-                    "cannot listen on %s: not an IPv%d address", address, (int)family);
+        g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID, "%s: not an IPv%d address", address,
+                    (int)family);
         return FALSE;
     }
     memset(place, 0, sizeof(*place));
@@ -122,6 +122,23 @@ build_ports_name(const char *address, uint16_t low, uint16_t high)
 }
 
 /**
+ * kd_listen_check_address:
+ * @address: what kd_listen_ports() will be given
+ * @family: beside it
+ * @error: %KD_ERROR_PARAM_INVALID: a name, or an address of the other family
+ *
+ * Opens nothing; for the check of a transport's keys.
+ *
+ * Returns: whether there can be such a listener
+ */
+gboolean
+kd_listen_check_address(const char *address, KdFamily family, GError **error)
+{
+    Place place;
+    return place_parse(&place, address, family, error);
+}
+
+/**
  * kd_listen_ports:
  * @address: (nullable): an IPv4 or IPv6 address; %NULL for all, of both families if there are both
  * @low: first port; 0 for any
@@ -141,6 +158,7 @@ kd_listen_ports(const char *address, uint16_t low, uint16_t high, KdFamily famil
     g_return_val_if_fail(low <= high && listening->n_fds < KD_LISTEN_FDS, FALSE);
     Place place;
     if (!place_parse(&place, address, family, error)) {
+        g_prefix_error(error, "cannot listen on ");
         return FALSE;
     }
     int fd = -EADDRINUSE;

@@ -20,6 +20,12 @@ tcp_check(GVariant *params, GError **error)
                             "tcp: clicon= is not available in this version");
         return FALSE;
     }
+    const char *address = NULL;
+    if (g_variant_lookup(params, "bind", "&s", &address) &&
+        !kd_listen_check_address(address, tcp_get_family(params), error)) {
+        g_prefix_error(error, "tcp: bind=");
+        return FALSE;
+    }
     return TRUE;
 }
 

@@ -212,6 +212,27 @@ test_refused(void)
     g_assert_cmpint(endpoint.fd, ==, -1);
 }
 
+/* Before anything is opened: exit status 2 depends on it. */
+static void
+test_wrong_bind(void)
+{
+    static const char *const wrong[] = {
+        "{'bind': <'localhost'>}",
+        "{'bind': <'127.0.0.1'>, 'ipversion': <uint64 6>}",
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_autoptr(GVariant) params = kd_test_params("%s", wrong[i]);
+        g_autoptr(GError) error = NULL;
+        g_assert_false(tcp->check(params, &error));
+        g_assert_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID);
+        g_assert_true(g_str_has_prefix(error->message, "tcp: bind="));
+    }
+    g_autoptr(GVariant) right = kd_test_params("{'bind': <'[::1]'>, 'ipversion': <uint64 6>}");
+    g_autoptr(GError) error = NULL;
+    g_assert_true(tcp->check(right, &error));
+    g_assert_no_error(error);
+}
+
 static void
 test_clicon(void)
 {
@@ -326,5 +347,6 @@ main(int argc, char **argv)
     g_test_add_func("/tcp/connect/cancel-leaves-nothing", test_cancel_connect);
     g_test_add_func("/tcp/connect/thousand-rounds-keep-no-descriptor", test_no_leak);
     g_test_add_func("/tcp/check/clicon-is-refused", test_clicon);
+    g_test_add_func("/tcp/check/wrong-bind-is-refused", test_wrong_bind);
     return g_test_run();
 }

@@ -22,6 +22,8 @@ void kd_dial_path_async(const char *path, GCancellable *cancellable, GAsyncReady
 void kd_dial_path_as_async(const char *path, const char *name, GCancellable *cancellable,
                            GAsyncReadyCallback callback, gpointer user_data);
 int kd_dial_finish(GAsyncResult *result, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean kd_listen_check_address(const char *address, KdFamily family,
+                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean kd_listen_ports(const char *address, uint16_t low, uint16_t high, KdFamily family,
                          KdListening *listening, uint16_t *port,
                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
