@@ -6,6 +6,7 @@
 #include "kd-session.h"
 
 #include "kd-control-queue.h"
+#include "kd-identity.h"
 #include "kd-route.h"
 #include "kd-tick.h"
 
@@ -461,12 +462,7 @@ take_open(KdSession *session, const uint8_t *payload, size_t len)
         return;
     }
     session->has_asked = TRUE;
-    if (request->identity != NULL) {
-        /* A claim of the client's, so what is known stands beside it. */
-        session->identity = g_strdup_printf("%s (%s)", request->identity, session->peer);
-    } else {
-        session->identity = g_strdup(session->peer);
-    }
+    session->identity = kd_identity_build(request->identity, session->peer);
     kd_wire_advance(kd_route_get_wire(session->route), KD_PHASE_OPENING);
     link = claim(session, request, &code, &error);
     if (link == NULL) {

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Who a client is, for the log and for those who find its link busy. */
+#include "kd-identity.h"
+
+/* What could make a name look like the address behind it, or show the two in another order. */
+static gboolean
+is_misleading(gunichar c)
+{
+    GUnicodeType type = g_unichar_type(c);
+
+    return c == '(' || c == ')' || type == G_UNICODE_FORMAT || type == G_UNICODE_LINE_SEPARATOR ||
+           type == G_UNICODE_PARAGRAPH_SEPARATOR;
+}
+
+/**
+ * kd_identity_build:
+ * @said: (nullable): UTF-8: what the client calls itself, which is no proof of anything
+ * @peer: what is known of it
+ *
+ * Returns: (transfer full): `HOST\user (127.0.0.1:40312)`; only @peer stands in brackets
+ */
+char *
+kd_identity_build(const char *said, const char *peer)
+{
+    g_autoptr(GString) identity = NULL;
+
+    if (said == NULL) {
+        return g_strdup(peer);
+    }
+    identity = g_string_new(NULL);
+    for (const char *c = said; *c != '\0'; c = g_utf8_next_char(c)) {
+        gunichar u = g_utf8_get_char(c);
+
+        g_string_append_unichar(identity, is_misleading(u) ? '?' : u);
+    }
+    g_string_append_printf(identity, " (%s)", peer);
+    return g_string_free(g_steal_pointer(&identity), FALSE);
+}
