@@ -220,7 +220,7 @@ kd_control_queue_add(KdControlQueue *queue, const KdControl *control, GError **e
     KdOperation *operation;
     uint32_t caps = kd_link_get_target(queue->link)->caps;
 
-    if (queue->waiting.length >= MAX_WAITING) {
+    if (queue->waiting.length + (queue->running != NULL ? 1 : 0) >= MAX_WAITING) {
         g_set_error(error, KD_ERROR, KD_ERROR_PROTOCOL, "more than %u control operations wait",
                     MAX_WAITING);
         return FALSE;

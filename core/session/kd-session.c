@@ -44,6 +44,7 @@ struct KdSession {
     uint32_t n_events;
     gboolean has_client_ended;
     gboolean has_line_ended;
+    int line_error; /* how; 0 = in good order */
     /* the end */
     gboolean is_closing;
     gboolean is_peer_gone;
@@ -270,6 +271,13 @@ on_lost(gpointer user_data)
     return G_SOURCE_REMOVE;
 }
 
+/* A target that is gone for good. */
+static KdCloseCode
+get_line_code(const KdSession *session)
+{
+    return session->line_error == 0 ? KD_CLOSE_TARGET_CLOSED : KD_CLOSE_TARGET_LOST;
+}
+
 static void
 on_reopened(GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -284,7 +292,7 @@ on_reopened(GObject *source, GAsyncResult *result, gpointer user_data)
         g_autofree char *text = g_strdup_printf("the target has ended: %s", error->message);
 
         kd_endpoint_clear(&endpoint);
-        kd_session_close(session, KD_CLOSE_TARGET_CLOSED, text);
+        kd_session_close(session, get_line_code(session), text);
     }
     if (session->is_closing) {
         kd_endpoint_clear(&endpoint);
@@ -314,6 +322,7 @@ on_line_finished(KdSession *session, int error)
     KdEndpoint endpoint;
 
     session->has_line_ended = TRUE;
+    session->line_error = error;
     if ((target->caps & KD_TARGET_REOPEN) != 0 && !has_shut) {
         kd_route_leave(session->route, KD_SIDE_LINE, &endpoint);
         kd_endpoint_clear(&endpoint);
@@ -327,7 +336,11 @@ on_line_finished(KdSession *session, int error)
         kd_route_shut(session->route, KD_SIDE_PEER);
         return;
     }
-    kd_session_close(session, session->has_client_ended ? KD_CLOSE_NORMAL : KD_CLOSE_TARGET_CLOSED,
+    if (error == 0 && session->has_client_ended) {
+        kd_session_close(session, KD_CLOSE_NORMAL, "both sides have ended");
+        return;
+    }
+    kd_session_close(session, get_line_code(session),
                      error == 0 ? "the target has ended" : g_strerror(error));
 }
 
@@ -353,7 +366,7 @@ on_finished(KdRoute *route, KdSide side, int error, void *user)
         kd_route_shut(route, KD_SIDE_LINE);
     }
     if (session->has_line_ended && !session->is_waiting) {
-        kd_session_close(session, KD_CLOSE_NORMAL, "both sides have ended");
+        kd_session_close(session, get_line_code(session), "both sides have ended");
     }
 }
 
@@ -364,6 +377,8 @@ take_control(KdSession *session, const uint8_t *payload, size_t len)
     KdControl control;
 
     if (!kd_control_parse(&control, payload, len, &error) ||
+        !kd_wire_check_offset(kd_route_get_wire(session->route), KD_FRAME_CONTROL, control.at,
+                              &error) ||
         !kd_control_queue_add(session->controls, &control, &error)) {
         close_with_error(session, KD_CLOSE_PROTOCOL_ERROR, error);
     }
@@ -392,6 +407,23 @@ say_opened(KdSession *session, const KdEndpoint *endpoint)
     kd_wire_advance(kd_route_get_wire(session->route), KD_PHASE_STREAMING);
 }
 
+/* What PROTOCOL.md lets OPEN be answered with. */
+static KdCloseCode
+get_open_code(const GError *error)
+{
+    KdCloseCode code = kd_wire_get_close_code(error);
+
+    switch (code) {
+    case KD_CLOSE_BAD_REQUEST:
+    case KD_CLOSE_BUSY:
+    case KD_CLOSE_DENIED:
+    case KD_CLOSE_NOT_SUPPORTED:
+        return code;
+    default:
+        return KD_CLOSE_OPEN_FAILED;
+    }
+}
+
 static void
 on_link_open(GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -401,11 +433,7 @@ on_link_open(GObject *source, GAsyncResult *result, gpointer user_data)
     (void)source;
     session->is_waiting = FALSE;
     if (!kd_link_open_finish(result, &session->endpoint, &error)) {
-        close_with_error(session,
-                         error->domain == KD_ERROR && error->code == KD_ERROR_POLICY
-                             ? KD_CLOSE_DENIED
-                             : KD_CLOSE_OPEN_FAILED,
-                         error);
+        close_with_error(session, get_open_code(error), error);
     } else if (!session->is_closing) {
         g_info("session %" G_GUINT64_FORMAT ": %s has opened %s", session->id, session->identity,
                kd_link_get_name(session->link));

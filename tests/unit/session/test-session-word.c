@@ -29,6 +29,7 @@ test_failed_target(KdStageFixture *f, gconstpointer user)
     (void)user;
     open_as(f, "plain:name=1");
     kd_fake_lose(f->stage.device);
+    kd_test_client_expect_event(&f->client, KD_EVENT_LOST);
     kd_close_free(kd_test_client_expect_close(&f->client, KD_CLOSE_TARGET_LOST));
     kd_fake_back(f->stage.device);
 }
@@ -41,6 +42,7 @@ test_failed_and_not_back(KdStageFixture *f, gconstpointer user)
     (void)user;
     open_as(f, "refuse:name=1");
     kd_fake_lose(f->stage.device);
+    kd_test_client_expect_event(&f->client, KD_EVENT_LOST);
     why = kd_test_client_expect_close(&f->client, KD_CLOSE_TARGET_LOST);
     g_assert_nonnull(strstr(why->text, "it has left for good"));
     kd_fake_back(f->stage.device);
@@ -156,13 +158,12 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    kd_stage_add("/session/word/target-that-ended-first-is-named", test_target_first);
-    kd_stage_add("/session/word/target-that-failed-is-lost", test_failed_target);
-    kd_stage_add("/session/word/target-that-failed-and-is-not-back-is-lost",
-                 test_failed_and_not_back);
-    kd_stage_add("/session/word/device-of-another-program-is-busy", test_busy_elsewhere);
-    kd_stage_add("/session/word/control-must-know-its-place", test_control_elsewhere);
-    kd_stage_add("/session/word/control-under-way-counts-as-unanswered", test_one_too_many);
-    kd_stage_add("/session/word/name-cannot-pass-for-an-address", test_no_other_peer);
+    kd_stage_add("/word/target-that-ended-first-is-named", test_target_first);
+    kd_stage_add("/word/target-that-failed-is-lost", test_failed_target);
+    kd_stage_add("/word/target-that-failed-and-is-not-back-is-lost", test_failed_and_not_back);
+    kd_stage_add("/word/device-of-another-program-is-busy", test_busy_elsewhere);
+    kd_stage_add("/word/control-must-know-its-place", test_control_elsewhere);
+    kd_stage_add("/word/control-under-way-counts-as-unanswered", test_one_too_many);
+    kd_stage_add("/word/name-cannot-pass-for-an-address", test_no_other_peer);
     return g_test_run();
 }
