@@ -98,8 +98,8 @@ listen_unix(KdDebugSocket *debug_socket, const char *path, GError **error)
 
     if (*path == '\0' || strlen(path) >= sizeof address.sun_path) {
         g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
-                    "--listen: unix: the path must have 1 to %zu bytes",
-                    sizeof address.sun_path - 1);
+                    "%s: the path of a socket must have 1 to %zu bytes",
+                    *path != '\0' ? path : "unix", sizeof address.sun_path - 1);
         return FALSE;
     }
     memcpy(address.sun_path, path, strlen(path) + 1);
@@ -127,7 +127,7 @@ listen_unix(KdDebugSocket *debug_socket, const char *path, GError **error)
 static gboolean
 set_usage_error(GError **error, const char *why)
 {
-    g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID, "--listen: tcp: %s", why);
+    g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID, "tcp: %s", why);
     return FALSE;
 }
 
@@ -235,10 +235,14 @@ kd_debug_socket_new(const char *address, GError **error)
         is_open = listen_tcp(debug_socket, address + strlen(TCP_SCHEME), error);
     } else {
         g_set_error_literal(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
-                            "--listen: expected unix:PATH or tcp:HOST:PORT");
+                            "expected unix:PATH or tcp:HOST:PORT");
+        is_open = FALSE;
+    }
+    if (!is_open) {
+        g_prefix_error(error, "--listen: ");
         return NULL;
     }
-    return is_open ? g_steal_pointer(&debug_socket) : NULL;
+    return g_steal_pointer(&debug_socket);
 }
 
 /**

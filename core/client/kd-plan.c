@@ -36,6 +36,11 @@ check_string(const char *name, const char *text, GError **error)
                     KD_MAX_TRANS_BYTES);
         return FALSE;
     }
+    if (g_str_has_prefix(text, "@{")) {
+        g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
+                    "%s: @{ and } belong into a kdsrv:... string, leave them out here", name);
+        return FALSE;
+    }
     if (!kd_params_split(text, &scheme, &items, error)) {
         g_prefix_error(error, "%s: ", name);
         return FALSE;
@@ -56,6 +61,14 @@ take_server_form(KdPlan *plan, const char *items, GError **error)
         kd_params_parse(SCHEME, kd_plan_params, KD_FORM_CLIENT, items, NULL, error);
 
     if (params == NULL) {
+        if (error != NULL && g_error_matches(*error, KD_ERROR, KD_ERROR_PARAM_UNKNOWN)) {
+            g_autofree char *why = g_strdup((*error)->message);
+
+            /* most likely a key of the transport or the link, which stand there without braces */
+            g_clear_error(error);
+            g_set_error(error, KD_ERROR, KD_ERROR_PARAM_UNKNOWN,
+                        "%s; write server=@{...},trans=@{...}", why);
+        }
         return FALSE;
     }
     (void)g_variant_lookup(params, "server", "s", &plan->server);
