@@ -35,19 +35,20 @@ static GOptionContext *
 build_context(Options *options)
 {
     KdClientOptions *client = &options->client;
+    /* File names, even where they are not: those are taken as they are, whatever the locale. */
     const GOptionEntry entries[] = {
-        {"kernel", 'k', 0, G_OPTION_ARG_STRING, &client->connection, "The link to the target",
+        {"kernel", 'k', 0, G_OPTION_ARG_FILENAME, &client->connection, "The link to the target",
          "LINK"},
-        {"server", 0, 0, G_OPTION_ARG_STRING, &client->server,
+        {"server", 0, 0, G_OPTION_ARG_FILENAME, &client->server,
          "With --trans, the same as -k kdsrv:...", "CLIENT-TRANSPORT"},
-        {"trans", 0, 0, G_OPTION_ARG_STRING, &client->trans, "The link that the server opens",
+        {"trans", 0, 0, G_OPTION_ARG_FILENAME, &client->trans, "The link that the server opens",
          "LINK"},
         {"stdio", 0, 0, G_OPTION_ARG_NONE, &client->is_stdio, "The debugger is stdin and stdout",
          NULL},
-        {"pty", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK, on_pty_option,
-         "The debugger opens a pseudo terminal", "SYMLINK"},
-        {"listen", 0, 0, G_OPTION_ARG_STRING, &client->listen, "The debugger connects to a socket",
-         "ADDRESS"},
+        {"pty", 0, G_OPTION_FLAG_OPTIONAL_ARG | G_OPTION_FLAG_FILENAME, G_OPTION_ARG_CALLBACK,
+         on_pty_option, "The debugger opens a pseudo terminal", "SYMLINK"},
+        {"listen", 0, 0, G_OPTION_ARG_FILENAME, &client->listen,
+         "The debugger connects to a socket", "ADDRESS"},
         {"profile", 0, 0, G_OPTION_ARG_FILENAME, &client->profile,
          "How the debugger behind -- is started", "FILE"},
         {"version", 0, 0, G_OPTION_ARG_NONE, &options->shows_version, "Print the version", NULL},
@@ -81,11 +82,30 @@ split_debugger(char **argv)
     return NULL;
 }
 
+/* Taken for single letters, they would be called unknown, which to their users they are not. */
+static gboolean
+check_documented(char **argv, GError **error)
+{
+    static const char *const not_yet[] = {"-QR", "-premote", "-remote", "-server", NULL};
+
+    for (char **arg = argv + 1; *arg != NULL; arg++) {
+        if (g_strv_contains(not_yet, *arg)) {
+            g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                        "%s: not available in this version", *arg);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 static gboolean
 parse(Options *options, char ***argv, GError **error)
 {
     g_autoptr(GOptionContext) context = build_context(options);
 
+    if (!check_documented(*argv, error)) {
+        return FALSE;
+    }
     if (!g_option_context_parse_strv(context, argv, error)) {
         return FALSE;
     }

@@ -30,7 +30,7 @@ static gboolean opt_verbose;
 static gboolean opt_version;
 
 static const GOptionEntry entries[] = {
-    {"transport", 't', 0, G_OPTION_ARG_STRING_ARRAY, &opt_transports,
+    {"transport", 't', 0, G_OPTION_ARG_FILENAME_ARRAY, &opt_transports,
      "Listen there, e.g. tcp:port=1027 (repeatable)", "TRANSPORT"},
     {"allow-path", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &opt_allow_paths,
      "Let clients name files beneath DIR (repeatable)", "DIR"},
@@ -173,13 +173,10 @@ build_context(void)
 }
 
 static int
-usage(GOptionContext *context, const char *problem)
+usage(GOptionContext *context)
 {
     g_autofree char *help = g_option_context_get_help(context, TRUE, NULL);
 
-    if (problem != NULL) {
-        fprintf(stderr, "kdsrv: %s\n", problem);
-    }
     fputs(help, stderr);
     return EXIT_USAGE;
 }
@@ -205,7 +202,9 @@ main(int argc, char **argv)
         return fail(error, EXIT_USAGE);
     }
     if (argc > 1) {
-        return usage(context, "there are words that belong to no option");
+        g_set_error(&error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                    "%s: expected an option (see kdsrv --help)", argv[1]);
+        return fail(error, EXIT_USAGE);
     }
     kd_log_start("kdsrv", opt_verbose);
     if (opt_version) {
@@ -213,7 +212,7 @@ main(int argc, char **argv)
         return kd_standard_files_finish(EXIT_CLEAN);
     }
     if (opt_transports == NULL && !kd_plugin_options_are_given()) {
-        return usage(context, NULL);
+        return usage(context);
     }
     if (!build_reach(reach, &error)) {
         return fail(error, EXIT_USAGE);

@@ -120,6 +120,93 @@ test_closed_files(KdE2eStage *stage, gconstpointer unused)
     g_assert_cmpint(kd_e2e_program_wait(kdsrv), ==, 0);
 }
 
+/* ---- words that are wrong ---- */
+
+/**
+ * Wrong:
+ * @command: kd or kdsrv
+ * @rest: its options, for a shell
+ * @told: in the one line that follows
+ */
+typedef struct {
+    const char *command;
+    const char *rest;
+    const char *told;
+} Wrong;
+
+static void
+expect_all_told(const Wrong *wrong, gsize n_wrong)
+{
+    for (gsize i = 0; i < n_wrong; i++) {
+        g_autoptr(KdE2eProgram) program = start_shell(wrong[i].command, wrong[i].rest);
+
+        expect_said(program, 2, wrong[i].told);
+    }
+}
+
+static void
+test_wrong_words(KdE2eStage *stage, gconstpointer unused)
+{
+    static const Wrong wrong[] = {
+        {"kdsrv", "tcp:port=1027", "kdsrv: tcp:port=1027: "},
+        {"kdsrv", "-t tcp:port=1027,bind=localhost", "kdsrv: tcp: bind=localhost: "},
+        {"kd", "-k 'kdsrv:server=tcp:server=h,port=1027,trans=com:port=com1' --stdio", "@{"},
+        {"kd", "-k 'kdsrv:server={tcp:server=h,port=1},trans={com:port=com1}' --stdio", "@{"},
+        {"kd", "--server '@{tcp:server=h,port=1}' --trans com:port=com1 --stdio", "@{"},
+        {"kd", "-k com:ipport=9,port=127.0.0.1 --listen unix:", "kd: --listen: "},
+        {"kd", "-k com:ipport=9,port=127.0.0.1 --listen tcp:127.0.0.1", "kd: --listen: "},
+    };
+
+    (void)stage;
+    (void)unused;
+    expect_all_told(wrong, G_N_ELEMENTS(wrong));
+}
+
+/* The documented system has these; F57, F110, F121, F146. */
+static void
+test_not_yet(KdE2eStage *stage, gconstpointer unused)
+{
+    static const Wrong wrong[] = {
+        {"kd", "-QR '\\\\host'", "kd: -QR: not available in this version"},
+        {"kd", "-remote tcp:server=h,port=1", "kd: -remote: not available in this version"},
+        {"kd", "-premote tcp:server=h,port=1", "kd: -premote: not available in this version"},
+        {"kd", "-server tcp:port=1 -- gdb", "kd: -server: not available in this version"},
+    };
+
+    (void)stage;
+    (void)unused;
+    expect_all_told(wrong, G_N_ELEMENTS(wrong));
+}
+
+/* A service has no locale, and paths have bytes all the same. */
+static void
+test_no_locale(KdE2eStage *stage, gconstpointer unused)
+{
+    const char *environment[] = {"LC_ALL=C", NULL};
+    KdE2eSetup setup = {.environment = environment};
+    g_autoptr(KdE2eProgram) kd = kd_e2e_stage_run(
+        "kd", &setup, "-k", "com:pipe,port=/nonexistent/\303\266", "--stdio", NULL);
+
+    (void)stage;
+    (void)unused;
+    expect_said(kd, 1, "/nonexistent/");
+}
+
+static void
+test_listen_in_use(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autofree char *path = kd_e2e_stage_build_path(stage, "debugger");
+    g_autofree char *address = g_strconcat("unix:", path, NULL);
+    g_autoptr(KdE2eProgram) kd = NULL;
+    int listener = kd_e2e_listen_unix(path);
+
+    (void)unused;
+    kd = kd_e2e_stage_run("kd", NULL, "-k", "com:ipport=9,port=127.0.0.1", "--listen", address,
+                          NULL);
+    expect_said(kd, 1, "kd: --listen: ");
+    close(listener);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -128,5 +215,9 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/mistakes/full-disk-over-a-server-is-told", test_full_disk_over_server);
     kd_e2e_add("/e2e/mistakes/full-disk-for-answers-is-told", test_full_disk_for_answers);
     kd_e2e_add("/e2e/mistakes/closed-standard-files-stay-reserved", test_closed_files);
+    kd_e2e_add("/e2e/mistakes/wrong-words-are-told-with-the-fix", test_wrong_words);
+    kd_e2e_add("/e2e/mistakes/what-is-not-there-yet-says-so", test_not_yet);
+    kd_e2e_add("/e2e/mistakes/paths-need-no-locale", test_no_locale);
+    kd_e2e_add("/e2e/mistakes/listen-in-use-names-the-option", test_listen_in_use);
     return g_test_run();
 }
