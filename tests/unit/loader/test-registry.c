@@ -447,17 +447,17 @@ test_unknown_scheme_lists_what_is_there(void)
     g_autoptr(KdRegistry) registry = kd_registry_new(&host);
     g_autoptr(GError) error = NULL;
     g_assert_null(kd_registry_find_transport(registry, "x", &error));
-    g_assert_cmpstr(error->message, ==, "no transport `x`; this kdsrv has: none");
+    g_assert_cmpstr(error->message, ==, "no transport `x`; loaded: none");
     g_clear_error(&error);
     assert_added(registry, first, NULL);
     second->plugin.targets = NULL;
     assert_added(registry, second, NULL);
     g_assert_null(kd_registry_find_transport(registry, "x\n", &error));
     g_assert_error(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED);
-    g_assert_cmpstr(error->message, ==, "no transport `x\\n`; this kdsrv has: com, tcp");
+    g_assert_cmpstr(error->message, ==, "no transport `x\\n`; loaded: com, tcp");
     g_clear_error(&error);
     g_assert_null(kd_registry_find_target(registry, "x", &error));
-    g_assert_cmpstr(error->message, ==, "no target `x`; this kdsrv has: com");
+    g_assert_cmpstr(error->message, ==, "no target `x`; loaded: com");
 }
 
 static KdRegistry *
