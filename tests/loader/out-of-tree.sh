@@ -18,11 +18,20 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 
 # Only the part for plugin authors is needed, whatever else has been built.
-DESTDIR='' "$cmake" --install "$build" --prefix "$work/prefix" --component kdsrv-plugin-dev \
-    >"$work/install.log" || {
+(
+    umask 002
+    DESTDIR='' "$cmake" --install "$build" --prefix "$work/prefix" --component kdsrv-plugin-dev \
+        >"$work/install.log"
+) || {
     cat "$work/install.log"
     exit 1
 }
+# kdsrv loads nothing from a folder that others can write to, and a package keeps the modes
+if [ -n "$(find "$work/prefix" -perm /022)" ]; then
+    echo "installed under umask 002, these can be written to by others than their owner:"
+    find "$work/prefix" -perm /022
+    exit 1
+fi
 cp -r "$example" "$work/example"
 "$cmake" -S "$work/example" -B "$work/build" -DCMAKE_C_COMPILER="$cc" \
     -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_INSTALL_PREFIX="$work/prefix" \
