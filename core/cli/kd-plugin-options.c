@@ -60,8 +60,8 @@ kd_plugin_options_are_given(void)
  * @registry: not sealed yet
  * @error: a folder is absent or not to be trusted
  *
- * Loads the plugins of all folders given, or of the one compiled in. A refused file is listed, and
- * stops nobody else; it is told only to those who ask (--list-plugins).
+ * Loads the plugins of all folders given, or of the one compiled in. A refused file stops nobody
+ * else; it is told at once, unless something is asked that is answered on stdout.
  *
  * Returns: whether the folders could be read
  */
