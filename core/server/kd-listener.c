@@ -126,14 +126,17 @@ on_pause_over(gpointer user_data)
     KdListener *listener = user_data;
 
     listener->pause_id = 0;
+    if (listener->reserve_fd < 0) {
+        listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
     for (guint i = 0; i < listener->n_fds; i++) {
         kd_loop_ready(&listener->fds[i]->watch, KD_READY_IN);
     }
     return G_SOURCE_REMOVE;
 }
 
-/* Out of descriptors or memory: those who wait are told by closing one, and then there is a pause;
- * going on at once would only spin. */
+/* Mostly out of descriptors or memory: those who wait are told by closing one, and then there is a
+ * pause; going on at once would only spin. */
 static void
 pause_accepting(KdListener *listener, int fd, int error)
 {
@@ -172,6 +175,24 @@ take_client(KdListener *listener, int fd, const struct sockaddr_storage *address
     kd_endpoint_clear(&endpoint);
 }
 
+/* The misfortune of one client that has gone already: accept(2) tells of its connection. All else
+ * would be the same at the next try. */
+static gboolean
+is_of_client(int error)
+{
+    static const int of_client[] = {
+        EINTR,        EPERM,  ECONNABORTED, EPROTO,   ENOPROTOOPT, EOPNOTSUPP,
+        EHOSTUNREACH, ENONET, ENETUNREACH,  ENETDOWN, EHOSTDOWN,
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(of_client); i++) {
+        if (error == of_client[i]) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 static gboolean
 on_listen_run(KdLoopWatch *watch)
 {
@@ -192,11 +213,10 @@ on_listen_run(KdLoopWatch *watch)
         } else if (errno == EAGAIN) {
             watch->ready &= ~(uint32_t)KD_READY_IN;
             return FALSE;
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        } else if (!is_of_client(errno)) {
             pause_accepting(listener, watch->fd, errno);
             return FALSE;
         }
-        /* Anything else is the misfortune of one client that has gone already. */
     }
     return TRUE;
 }
