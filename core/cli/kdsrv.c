@@ -67,6 +67,9 @@ on_started(GObject *source, GAsyncResult *result, gpointer user_data)
 
     (void)source;
     if (!kd_server_start_finish(program->server, result, &error)) {
+        if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
+            return; /* a signal came before: on_stopped() follows */
+        }
         program->status = fail(error, EXIT_RUNTIME);
         g_main_loop_quit(program->loop);
         return;

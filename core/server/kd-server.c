@@ -119,10 +119,10 @@ on_ended(KdSession *session, void *user)
 
 /* Says why in one go and hangs up; whoever is refused costs nothing afterwards. */
 static void
-refuse(KdEndpoint *endpoint, const char *text)
+refuse(KdEndpoint *endpoint, KdCloseCode code, const char *text)
 {
     KdFraming *framing = kd_framing_new(KD_ROLE_SERVER);
-    KdClose close = {.code = KD_CLOSE_LIMIT, .retry_after_s = 1, .text = (char *)text};
+    KdClose close = {.code = code, .retry_after_s = 1, .text = (char *)text};
     g_autoptr(GBytes) payload = kd_close_build(&close);
     uint8_t unread[1024];
 
@@ -154,8 +154,13 @@ on_client(KdListener *listener, KdEndpoint *endpoint, const char *peer, const ch
     KdSession *surplus;
 
     (void)listener;
+    if (server->is_stopping) {
+        /* A listener that was there before stays until the start has ended. */
+        refuse(endpoint, KD_CLOSE_GOING_AWAY, "the server is ending");
+        return;
+    }
     if (kd_strangers_get_of_source(server->strangers, source) >= KD_STRANGERS_MAX_PER_SOURCE) {
-        refuse(endpoint, "too many connections from there wait to log in");
+        refuse(endpoint, KD_CLOSE_LIMIT, "too many connections from there wait to log in");
         return;
     }
     session =
