@@ -18,7 +18,7 @@ target_link_libraries(kd-flags INTERFACE PkgConfig::GIO)
 target_compile_options(kd-flags INTERFACE
   -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wno-sign-conversion
   -Wvla -Wformat=2 -Werror=format-security -Wpointer-arith -Wwrite-strings -Wundef
-  -fno-common -fno-delete-null-pointer-checks)
+  -fno-common -fno-delete-null-pointer-checks -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=)
 if(KD_WERROR)
   target_compile_options(kd-flags INTERFACE -Werror)
 endif()
