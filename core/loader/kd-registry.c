@@ -429,8 +429,8 @@ find_or_explain(const KdRegistry *registry, const char *kind, const char *scheme
         }
     }
     g_autofree char *asked = g_strescape(scheme, NULL);
-    g_set_error(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED, "no %s `%s`; loaded: %s", kind,
-                asked, there->len > 0 ? there->str : "none");
+    g_set_error(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED, "no %s `%s`; loaded: %s", kind, asked,
+                there->len > 0 ? there->str : "none");
     return NULL;
 }
 
