@@ -414,13 +414,7 @@ run_framed(KdRoute *route, KdEnd *end)
             return FALSE;
         }
         if (n <= 0) {
-            if (!flow->is_finished) {
-                end_flow(route, KD_SIDE_PEER, n == 0 ? ECONNABORTED : (int)-n);
-            } else {
-                g_autoptr(GError) error = g_error_new_literal(
-                    G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED, "the connection was cut after FIN");
-                kd_flow_tell_failed(route, error);
-            }
+            lose_peer(route, (int)-n);
             return FALSE;
         }
         moved += (size_t)n;
@@ -542,6 +536,24 @@ go_on(KdRoute *route, KdSide side)
     }
 }
 
+/* A link that has ended its half, and then takes no more either, has nothing left to wait for; its
+ * end was told already, so its client would talk to nobody. */
+static void
+tell_broken_half(KdRoute *route)
+{
+    const KdFlow *flow = &route->flows[KD_SIDE_LINE];
+    const KdEnd *end = route->ends[KD_SIDE_LINE];
+    g_autoptr(GError) error = NULL;
+
+    if (end == NULL || end->write_error == 0 || !flow->is_finished || route->is_stopped ||
+        route->framing == NULL || route->framing->wire.role != KD_ROLE_SERVER) {
+        return;
+    }
+    g_set_error(&error, KD_ERROR, KD_ERROR_LINK_LOST, "the target takes no more bytes: %s",
+                g_strerror(end->write_error));
+    kd_flow_tell_failed(route, error);
+}
+
 static gboolean
 on_end_run(KdLoopWatch *watch)
 {
@@ -568,6 +580,9 @@ on_end_run(KdLoopWatch *watch)
             (void)kd_flow_flush(route, KD_SIDE_PEER);
         }
         kd_flow_tell_reached(route);
+    }
+    if (is_current(route, side, end) && side == KD_SIDE_LINE) {
+        tell_broken_half(route);
     }
     if (is_current(route, side, end) && route->wants_flushed) {
         kd_loop_ready(&route->life, 0);

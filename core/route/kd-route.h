@@ -19,8 +19,8 @@ typedef enum {
  * @finished: everything that @side said has been given to the other side, and nothing more comes:
  *    @error 0 = its end (the peer: FIN), ECONNABORTED = the peer's connection ended without a
  * CLOSE, else errno. Called at most once for each end
- * @failed: the peer broke the protocol or was silent too long (G_IO_ERROR_TIMED_OUT); the route
- *    has stopped
+ * @failed: the peer broke the protocol or was silent too long (G_IO_ERROR_TIMED_OUT), or a server's
+ *    line takes nothing any more after its end (KD_ERROR_LINK_LOST); the route has stopped
  * @reached: the line has taken every byte before the offset of kd_route_hold(); from now on no byte
  *    passes until kd_route_unhold()
  * @flushed: after kd_route_flush(): nothing waits for the peer any more

@@ -5,6 +5,7 @@
 #include "kd-test-peer.h"
 
 #include <kdsrv-support/kd-ring-stream.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -238,6 +239,23 @@ test_no_frame_is_cut(void)
     stop(&fixture);
 }
 
+static void
+test_line_gone_after_its_half(void)
+{
+    Fixture fixture;
+
+    start(&fixture);
+    close(fixture.line_fd);
+    fixture.line_fd = -1;
+    kd_test_settle();
+    g_assert_cmpuint(fixture.n_finished[KD_SIDE_LINE], ==, 1);
+    g_assert_cmpuint(fixture.n_failed, ==, 0);
+    kd_test_peer_send(&fixture.peer, KD_FRAME_DATA, "abc", 3);
+    kd_test_settle();
+    g_assert_cmpuint(fixture.n_failed, ==, 1);
+    stop(&fixture);
+}
+
 /* ---- a stream that takes less than it could, and so owes no edge ---- */
 
 typedef struct {
@@ -301,10 +319,13 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    (void)signal(SIGPIPE, SIG_IGN); /* as every program of ours does */
     g_test_add_func("/route/ends/fin-waits-as-long-as-the-line-takes", test_line_takes_its_time);
     g_test_add_func("/route/ends/fin-is-told-when-the-rest-was-dropped", test_drop_after_fin);
     g_test_add_func("/route/ends/a-peer-that-does-not-read-gets-whole-frames",
                     test_no_frame_is_cut);
+    g_test_add_func("/route/ends/a-line-gone-after-its-half-is-told",
+                    test_line_gone_after_its_half);
     g_test_add_func("/route/ends/a-stream-that-takes-little-gets-all", test_sipping_peer);
     return g_test_run();
 }
