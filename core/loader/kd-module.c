@@ -3,8 +3,11 @@
 #include "kd-module.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <link.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* The size of the object behind a symbol as its file states it; 0 when that is not known. */
 static size_t
@@ -44,6 +47,46 @@ check_symbol(const char *path, gconstpointer address, GError **error)
     return TRUE;
 }
 
+/* Whether the file has all that its program headers promise. What is no module at all is left to
+ * the dynamic linker, which says so. */
+static gboolean
+has_all_segments(int fd)
+{
+    struct stat status = {0};
+    ElfW(Ehdr) header = {0};
+    if (fstat(fd, &status) < 0 || pread(fd, &header, sizeof header, 0) != (ssize_t)sizeof header ||
+        memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_phentsize != sizeof(ElfW(Phdr))) {
+        return TRUE;
+    }
+    uint64_t bytes = (uint64_t)status.st_size;
+    for (unsigned i = 0; i < header.e_phnum; i++) {
+        ElfW(Phdr) segment = {0};
+        off_t at = (off_t)(header.e_phoff + i * sizeof segment);
+        if (pread(fd, &segment, sizeof segment, at) != (ssize_t)sizeof segment ||
+            (segment.p_type == PT_LOAD &&
+             (segment.p_offset > bytes || segment.p_filesz > bytes - segment.p_offset))) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* The dynamic linker maps what the headers say, and dies of what is not there. */
+static gboolean
+check_is_whole(const char *path, GError **error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    gboolean is_whole = fd < 0 || has_all_segments(fd);
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (!is_whole) {
+        g_set_error(error, KD_ERROR, KD_ERROR_ABI, "%s: a part of it is missing; install it again",
+                    path);
+    }
+    return is_whole;
+}
+
 /* The dynamic linker's sentence, without the path that stands in front of ours anyway. */
 static char *
 build_linker_message(const char *path)
@@ -73,6 +116,9 @@ kd_module_open(const char *path, GError **error)
     /* GModule would take a libtool archive for directions to another file. */
     if (!g_str_has_suffix(path, ".so")) {
         g_set_error(error, KD_ERROR, KD_ERROR_PLUGIN_PATH, "%s: a plugin's name ends in .so", path);
+        return NULL;
+    }
+    if (!check_is_whole(path, error)) {
         return NULL;
     }
     GModule *module = g_module_open(path, G_MODULE_BIND_LOCAL);

@@ -188,6 +188,22 @@ test_what_is_no_module_is_refused(Place *place, gconstpointer unused)
     assert_refused_beside_good(place, "kdsrv-target-text.so: ", "ELF header");
 }
 
+/* A disk that was full: the dynamic linker would map what is not there, and die of it. */
+static void
+test_torn_module_is_refused(Place *place, gconstpointer unused)
+{
+    (void)unused;
+    g_autofree char *source =
+        g_test_build_filename(G_TEST_BUILT, "modules", "kdsrv-transport-twin.so", NULL);
+    g_autofree char *bytes = NULL;
+    gsize len = 0;
+    g_assert_true(g_file_get_contents(source, &bytes, &len, NULL));
+    write_file(place, "kdsrv-transport-twin.so", bytes, 3000);
+    load_folder(place);
+    assert_good_is_loaded(place);
+    g_assert_nonnull(strstr(get_only_refusal(place), "kdsrv-transport-twin.so: a part of it is "));
+}
+
 static void
 test_other_names_are_left_alone(Place *place, gconstpointer unused)
 {
@@ -427,6 +443,7 @@ main(int argc, char **argv)
     }
     ADD("later-file-of-one-scheme-is-refused", NULL, test_later_file_of_one_scheme_is_refused);
     ADD("what-is-no-module-is-refused", NULL, test_what_is_no_module_is_refused);
+    ADD("torn-module-is-refused", NULL, test_torn_module_is_refused);
     ADD("other-names-are-left-alone", NULL, test_other_names_are_left_alone);
     ADD("descriptor-decides-not-the-name", NULL, test_descriptor_decides_not_the_name);
     ADD("loaded-file-is-fine-once-more", NULL, test_loaded_file_is_fine_once_more);
