@@ -23,6 +23,7 @@
  * KdDebugSocket:
  * @address: as a debugger is told: a path, or `HOST:PORT`
  * @path: (nullable): socket to remove
+ * @inode: of @path, to know it by
  * @folder: (nullable): private folder to remove
  * @accept_id: accepts, 0 = does not
  */
@@ -32,6 +33,7 @@ struct KdDebugSocket {
     gboolean is_exposed;
     char *address;
     char *path;
+    ino_t inode;
     char *folder;
     guint accept_id;
     KdDebugSocketFunc fn;
@@ -90,6 +92,15 @@ bind_private(int fd, const struct sockaddr_un *address)
     return code;
 }
 
+/* Returns: 0 when there is no such file */
+static ino_t
+get_inode(const char *path)
+{
+    struct stat info;
+
+    return lstat(path, &info) == 0 ? info.st_ino : 0;
+}
+
 static gboolean
 listen_unix(KdDebugSocket *debug_socket, const char *path, GError **error)
 {
@@ -115,6 +126,7 @@ listen_unix(KdDebugSocket *debug_socket, const char *path, GError **error)
         return set_errno_error(error, path, code);
     }
     debug_socket->path = g_strdup(path);
+    debug_socket->inode = get_inode(path);
     debug_socket->address = g_strdup(path);
     if (listen(debug_socket->fd, BACKLOG) != 0) {
         return set_errno_error(error, path, errno);
@@ -284,7 +296,8 @@ kd_debug_socket_free(KdDebugSocket *debug_socket)
         return;
     }
     kd_debug_socket_pause(debug_socket);
-    if (debug_socket->path != NULL) {
+    /* Another kd may have put its own socket there. */
+    if (debug_socket->path != NULL && get_inode(debug_socket->path) == debug_socket->inode) {
         (void)unlink(debug_socket->path);
     }
     if (debug_socket->folder != NULL) {

@@ -99,6 +99,21 @@ test_live(Place *place, gconstpointer unused)
     close(dial(place->path));
 }
 
+/* Somebody has removed the socket by hand, and another kd has made its own. */
+static void
+test_socket_of_another(Place *place, gconstpointer unused)
+{
+    g_autoptr(KdDebugSocket) first = kd_debug_socket_new(place->address, NULL);
+    g_autoptr(KdDebugSocket) second = NULL;
+
+    (void)unused;
+    g_assert_cmpint(g_remove(place->path), ==, 0);
+    second = kd_debug_socket_new(place->address, NULL);
+    g_assert_nonnull(second);
+    g_clear_pointer(&first, kd_debug_socket_free);
+    close(dial(place->path));
+}
+
 static void
 test_plain_file(Place *place, gconstpointer unused)
 {
@@ -220,6 +235,7 @@ main(int argc, char **argv)
     ADD("is-for-its-owner-only-and-goes-away", test_private);
     ADD("replaces-a-stale-socket", test_stale);
     ADD("leaves-a-live-socket-alone", test_live);
+    ADD("leaves-the-socket-of-another", test_socket_of_another);
     ADD("leaves-a-plain-file-alone", test_plain_file);
     ADD("lets-the-second-debugger-wait", test_one_at_a_time);
 #undef ADD
