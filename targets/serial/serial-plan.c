@@ -168,6 +168,41 @@ build_path_of_fd(int fd)
     return g_file_read_link(link, NULL);
 }
 
+/* An address in one spelling; IPv4 in IPv6's clothes (RFC 4291 2.5.5.2) is IPv4. */
+static char *
+build_address_name(GInetAddress *address)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    const uint8_t *bytes = g_inet_address_to_bytes(address);
+    if (g_inet_address_get_family(address) != G_SOCKET_FAMILY_IPV6 ||
+        memcmp(bytes, mapped, sizeof mapped) != 0) {
+        return g_inet_address_to_string(address);
+    }
+    g_autoptr(GInetAddress) plain =
+        g_inet_address_new_from_bytes(bytes + sizeof mapped, G_SOCKET_FAMILY_IPV4);
+    return g_inet_address_to_string(plain);
+}
+
+/* A host in one spelling, as far as that can be told without asking a name server: of this machine
+ * there is one, because what listens on one of its addresses mostly does on the other. */
+static char *
+build_host_name(const char *host)
+{
+    g_autofree char *name = g_ascii_strdown(host, -1);
+    size_t len = strlen(name);
+    if (len > 2 && name[0] == '[' && name[len - 1] == ']') {
+        name[len - 1] = '\0';
+        memmove(name, name + 1, len - 1);
+    } else if (len > 1 && name[len - 1] == '.') {
+        name[len - 1] = '\0';
+    }
+    g_autoptr(GInetAddress) address = g_inet_address_new_from_string(name);
+    g_autofree char *number = address != NULL ? build_address_name(address) : NULL;
+    const char *found = number != NULL ? number : name;
+    gboolean is_ours = strcmp(found, "127.0.0.1") == 0 || strcmp(found, "::1") == 0;
+    return g_strdup(is_ours ? "localhost" : found);
+}
+
 /**
  * serial_plan_build_lock_name:
  *
@@ -181,12 +216,8 @@ char *
 serial_plan_build_lock_name(const SerialPlan *plan, const KdHost *host)
 {
     if (plan->kind == SERIAL_IP) {
-        g_autofree char *lower = g_ascii_strdown(plan->name, -1);
-        size_t len = strlen(lower);
-        if (len > 2 && lower[0] == '[' && lower[len - 1] == ']') {
-            return g_strdup_printf("tcp:%.*s:%u", (int)(len - 2), lower + 1, plan->ip_port);
-        }
-        return g_strdup_printf("tcp:%s:%u", lower, plan->ip_port);
+        g_autofree char *name = build_host_name(plan->name);
+        return g_strdup_printf("tcp:%s:%u", name, plan->ip_port);
     }
     g_autoptr(GError) error = NULL;
     g_autofree char *path = NULL;

@@ -699,6 +699,17 @@ test_locks(Place *place, gconstpointer unused)
     g_assert_cmpstr(missing, ==, present);
     check_same_lock("{'port': <'VM.example'>, 'ipport': <uint64 5000>}",
                     "{'port': <'vm.Example'>, 'ipport': <uint64 5000>}", "tcp:vm.example:5000");
+    static const char *const ourselves[] = {"localhost", "LOCALHOST.", "127.0.0.1",
+                                            "::1",       "[::1]",      "::ffff:127.0.0.1"};
+    for (size_t i = 0; i < G_N_ELEMENTS(ourselves); i++) {
+        g_autofree char *text =
+            g_strdup_printf("{'port': <'%s'>, 'ipport': <uint64 5000>}", ourselves[i]);
+        check_same_lock(text, "{'port': <'localhost'>, 'ipport': <uint64 5000>}", "tcp:");
+    }
+    check_same_lock("{'port': <'::ffff:192.0.2.1'>, 'ipport': <uint64 5000>}",
+                    "{'port': <'192.0.2.1'>, 'ipport': <uint64 5000>}", "tcp:192.0.2.1:");
+    check_same_lock("{'port': <'[2001:DB8:0::1]'>, 'ipport': <uint64 5000>}",
+                    "{'port': <'2001:db8::1'>, 'ipport': <uint64 5000>}", "tcp:2001:db8::1:");
     check_same_lock("{'port': <'com2'>}", "{'port': <'/dev/ttyS1'>}", "");
     check_same_lock("{'port': <'COM2'>}", "{'port': <'ttyS1'>}", "");
     g_unlink(by_name);
