@@ -7,6 +7,7 @@
 
 #include "kd-control-queue.h"
 #include "kd-identity.h"
+#include "kd-request.h"
 #include "kd-route.h"
 #include "kd-tick.h"
 
@@ -407,23 +408,6 @@ say_opened(KdSession *session, const KdEndpoint *endpoint)
     kd_wire_advance(kd_route_get_wire(session->route), KD_PHASE_STREAMING);
 }
 
-/* What PROTOCOL.md lets OPEN be answered with. */
-static KdCloseCode
-get_open_code(const GError *error)
-{
-    KdCloseCode code = kd_wire_get_close_code(error);
-
-    switch (code) {
-    case KD_CLOSE_BAD_REQUEST:
-    case KD_CLOSE_BUSY:
-    case KD_CLOSE_DENIED:
-    case KD_CLOSE_NOT_SUPPORTED:
-        return code;
-    default:
-        return KD_CLOSE_OPEN_FAILED;
-    }
-}
-
 static void
 on_link_open(GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -433,7 +417,7 @@ on_link_open(GObject *source, GAsyncResult *result, gpointer user_data)
     (void)source;
     session->is_waiting = FALSE;
     if (!kd_link_open_finish(result, &session->endpoint, &error)) {
-        close_with_error(session, get_open_code(error), error);
+        close_with_error(session, kd_request_get_close_code(error), error);
     } else if (!session->is_closing) {
         g_info("session %" G_GUINT64_FORMAT ": %s has opened %s", session->id, session->identity,
                kd_link_get_name(session->link));
@@ -450,33 +434,6 @@ on_link_open(GObject *source, GAsyncResult *result, gpointer user_data)
 
 /* ---- 5 request, 6 resolve, 7 claim ---- */
 
-static KdLink *
-claim(KdSession *session, const KdOpen *request, KdCloseCode *code, GError **error)
-{
-    const KdSessionScope *scope = session->scope;
-    g_autofree char *scheme = NULL;
-    g_autofree char *items = NULL;
-    g_autofree char *name = NULL;
-    g_autoptr(GVariant) params = NULL;
-    const KdTarget *target;
-
-    *code = KD_CLOSE_BAD_REQUEST;
-    if (!kd_params_split(request->trans, &scheme, &items, error)) {
-        return NULL;
-    }
-    target = kd_registry_find_target(scope->registry, scheme, error);
-    if (target == NULL) {
-        return NULL;
-    }
-    params = kd_params_parse(scheme, target->params, KD_FORM_TARGET, items, &scope->source, error);
-    if (params == NULL || (target->check != NULL && !target->check(params, error))) {
-        return NULL;
-    }
-    name = kd_params_build_listing(scheme, target->params, params, NULL);
-    *code = KD_CLOSE_BUSY;
-    return kd_link_table_claim(scope->links, target, params, name, session->identity, error);
-}
-
 static void
 take_open(KdSession *session, const uint8_t *payload, size_t len)
 {
@@ -492,7 +449,7 @@ take_open(KdSession *session, const uint8_t *payload, size_t len)
     session->has_asked = TRUE;
     session->identity = kd_identity_build(request->identity, session->peer);
     kd_wire_advance(kd_route_get_wire(session->route), KD_PHASE_OPENING);
-    link = claim(session, request, &code, &error);
+    link = kd_request_claim(session->scope, request, session->identity, &code, &error);
     if (link == NULL) {
         close_with_error(session, code, error);
         return;

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a client asks for: the link that its string names, and why it does not get it. */
+#include "kd-request.h"
+
+/**
+ * kd_request_claim:
+ * @scope: of the session
+ * @request: what OPEN says
+ * @holder: who asks, for those who find the link busy
+ * @code: (out): for the CLOSE that tells of @error
+ * @error: what is wrong with the string, or who has the link
+ *
+ * Finds the link that a client asks for and claims it.
+ *
+ * Returns: (transfer none) (nullable): the link; kd_link_release_async() ends the claim
+ */
+KdLink *
+kd_request_claim(const KdSessionScope *scope, const KdOpen *request, const char *holder,
+                 KdCloseCode *code, GError **error)
+{
+    g_autofree char *scheme = NULL;
+    g_autofree char *items = NULL;
+    g_autofree char *name = NULL;
+    g_autoptr(GVariant) params = NULL;
+    const KdTarget *target;
+
+    *code = KD_CLOSE_BAD_REQUEST;
+    if (!kd_params_split(request->trans, &scheme, &items, error)) {
+        return NULL;
+    }
+    target = kd_registry_find_target(scope->registry, scheme, error);
+    if (target == NULL) {
+        return NULL;
+    }
+    params = kd_params_parse(scheme, target->params, KD_FORM_TARGET, items, &scope->source, error);
+    if (params == NULL || (target->check != NULL && !target->check(params, error))) {
+        return NULL;
+    }
+    name = kd_params_build_listing(scheme, target->params, params, NULL);
+    *code = KD_CLOSE_BUSY;
+    return kd_link_table_claim(scope->links, target, params, name, holder, error);
+}
+
+/**
+ * kd_request_get_close_code:
+ * @error: why the link could not be opened
+ *
+ * Returns: the code for the CLOSE that says so; one of those that PROTOCOL.md lets answer OPEN
+ */
+KdCloseCode
+kd_request_get_close_code(const GError *error)
+{
+    KdCloseCode code = kd_wire_get_close_code(error);
+
+    switch (code) {
+    case KD_CLOSE_BAD_REQUEST:
+    case KD_CLOSE_BUSY:
+    case KD_CLOSE_DENIED:
+    case KD_CLOSE_NOT_SUPPORTED:
+        return code;
+    default:
+        return KD_CLOSE_OPEN_FAILED;
+    }
+}
