@@ -143,9 +143,7 @@ serve(KdRegistry *registry)
 
     for (int i = 0; opt_transports[i] != NULL; i++) {
         if (!kd_server_add_transport(server, opt_transports[i], &error)) {
-            return fail(error, g_error_matches(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED)
-                                   ? EXIT_RUNTIME
-                                   : EXIT_USAGE);
+            return fail(error, EXIT_USAGE); /* nothing was opened yet, as with kd */
         }
     }
     kd_registry_seal(registry);

@@ -107,6 +107,20 @@ test_usage(KdE2eStage *stage, gconstpointer unused)
     g_assert_nonnull(strstr(kd_e2e_program_get_text(server, KD_E2E_STDERR), "--transport"));
 }
 
+/* `text` is refused as wrong usage, in one line that has `word` in it. */
+static void
+check_refused(const char *text, const char *word)
+{
+    g_autoptr(KdE2eProgram) server = kd_e2e_stage_run("kdsrv", NULL, "-t", text, NULL);
+    const char *said;
+
+    g_assert_cmpint(kd_e2e_program_wait(server), ==, 2);
+    said = kd_e2e_program_get_text(server, KD_E2E_STDERR);
+    g_test_message("%s: %s", text, said);
+    g_assert_nonnull(strstr(said, word));
+    g_assert_cmpuint(count_lines(said), ==, 1);
+}
+
 static void
 test_bad_ports(KdE2eStage *stage, gconstpointer unused)
 {
@@ -115,15 +129,18 @@ test_bad_ports(KdE2eStage *stage, gconstpointer unused)
     (void)stage;
     (void)unused;
     for (gsize i = 0; i < G_N_ELEMENTS(bad); i++) {
-        g_autoptr(KdE2eProgram) server = kd_e2e_stage_run("kdsrv", NULL, "-t", bad[i], NULL);
-        const char *said;
-
-        g_assert_cmpint(kd_e2e_program_wait(server), ==, 2);
-        said = kd_e2e_program_get_text(server, KD_E2E_STDERR);
-        g_test_message("%s: %s", bad[i], said);
-        g_assert_nonnull(strstr(said, "port="));
-        g_assert_cmpuint(count_lines(said), ==, 1);
+        check_refused(bad[i], "port=");
     }
+}
+
+static void
+test_not_offered(KdE2eStage *stage, gconstpointer unused)
+{
+    (void)stage;
+    (void)unused;
+    check_refused("nosuch:port=4000", "nosuch");
+    check_refused("tcp:port=4000,clicon=localhost", "clicon=");
+    check_refused("tcp:port=4000,password=Secret1", "password=");
 }
 
 /* ---- N4 ---- */
@@ -246,6 +263,7 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/server/is-quiet-about-sessions", test_quiet);
     kd_e2e_add("/e2e/server/without-options-shows-usage", test_usage);
     kd_e2e_add("/e2e/server/refuses-wrong-ports-by-name", test_bad_ports);
+    kd_e2e_add("/e2e/server/refuses-what-it-does-not-offer", test_not_offered);
     kd_e2e_add("/e2e/server/takes-the-first-free-port-of-a-range", test_range);
     kd_e2e_add("/e2e/server/does-not-start-without-a-free-port", test_range_full);
     kd_e2e_add("/e2e/server/tells-another-major-both-versions", test_other_major);
