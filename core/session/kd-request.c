@@ -2,6 +2,8 @@
 /* What a client asks for: the link that its string names, and why it does not get it. */
 #include "kd-request.h"
 
+#include "kd-wire.h"
+
 /**
  * kd_request_claim:
  * @scope: of the session
