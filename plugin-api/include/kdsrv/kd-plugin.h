@@ -149,7 +149,8 @@ typedef struct KdStream KdStream;
  *    KD_READY_IN follows
  * @write: gives up to @len bytes; returns how many were taken, maybe fewer, or -errno. After
  *    -EAGAIN one KD_READY_OUT follows
- * @set_ready: called once, before the first read; @fn %NULL: nothing is reported from now on
+ * @set_ready: called before the first read, and again when a kept stream is taken up by the next
+ *    session; @fn %NULL: nothing is reported from now on
  * @shutdown_write: (nullable): no more bytes of ours will come; 0 or -errno. %NULL: no half-close
  * @destroy: drops what is unsent; the last call on the stream
  *
