@@ -37,7 +37,9 @@ distrusted=$(find_distrusted "$source")
 if [ -z "$distrusted" ]; then
     root=$source/build
 else
-    base=${XDG_CACHE_HOME:-${HOME:?}/.cache}
+    # a service has no HOME
+    home=${HOME:-$(getent passwd "$me" | cut -d: -f6)}
+    base=${XDG_CACHE_HOME:-${home:?}/.cache}
     root=$base/kdsrv-build/$(printf %s "$source" | cksum | tr ' ' -)
     echo "building in $root, because $distrusted" >&2
 fi
