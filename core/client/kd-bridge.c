@@ -275,12 +275,13 @@ on_ended(KdConnection *connection, const GError *error, void *user)
 {
     KdBridge *bridge = user;
     gboolean was_joined = bridge->is_joined;
+    g_autofree char *lost = kd_stdio_build_error();
     int status = kd_outcome_get_status(error);
 
     if (error != NULL) {
         print_error(error);
-    } else if (kd_stdio_get_error() != 0) {
-        kd_notice_print("--stdio: stdout: %s", g_strerror(kd_stdio_get_error()));
+    } else if (lost != NULL) {
+        kd_notice_print("--stdio: %s", lost);
         status = KD_EXIT_FAILED;
     }
     bridge->connection = NULL;

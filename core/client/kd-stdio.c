@@ -34,6 +34,8 @@ static int saved_flags[2] = {-1, -1};
 /* Why bytes of the target were lost, 0 = they were not: a reader who left wanted no more of them.
  */
 static int write_error;
+/* Why the debugger's bytes could not be read, 0 = they could. */
+static int read_error;
 
 static void
 restore_flags(void)
@@ -89,8 +91,16 @@ stdio_read(KdStream *stream, void *buf, size_t len)
         n = read(STDIN_FILENO, buf, len);
     } while (n < 0 && errno == EINTR);
     if (n < 0) {
+        int code = errno;
+
         /* A terminal that has hung up says EIO where others say end. */
-        return errno == EIO ? 0 : -errno;
+        if (code == EIO) {
+            return 0;
+        }
+        if (code != EAGAIN && code != ECONNRESET) {
+            read_error = code;
+        }
+        return -code;
     }
     return n;
 }
@@ -264,13 +274,18 @@ kd_stdio_open(KdEndpoint *endpoint, KdStdioBrokenFunc broken, void *user, GError
 }
 
 /**
- * kd_stdio_get_error:
+ * kd_stdio_build_error:
  *
- * Returns: errno of a write to stdout that failed though somebody wants the bytes, as on a full
- * disk; 0 = there was none
+ * Tells why bytes were lost though somebody wants them: a write to stdout failed, as on a full
+ * disk, or a read from stdin, as from a folder.
+ *
+ * Returns: (transfer full) (nullable): a sentence, %NULL when none were lost
  */
-int
-kd_stdio_get_error(void)
+char *
+kd_stdio_build_error(void)
 {
-    return write_error;
+    if (write_error != 0) {
+        return g_strdup_printf("stdout: %s", g_strerror(write_error));
+    }
+    return read_error != 0 ? g_strdup_printf("stdin: %s", g_strerror(read_error)) : NULL;
 }

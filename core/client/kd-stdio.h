@@ -8,4 +8,4 @@ typedef void (*KdStdioBrokenFunc)(void *user);
 
 gboolean kd_stdio_open(KdEndpoint *endpoint, KdStdioBrokenFunc broken, void *user,
                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
-int kd_stdio_get_error(void);
+char *kd_stdio_build_error(void) G_GNUC_WARN_UNUSED_RESULT;

@@ -74,6 +74,25 @@ test_full_disk_over_server(KdE2eStage *stage, gconstpointer unused)
 }
 
 static void
+test_unreadable_stdin(KdE2eStage *stage, gconstpointer unused)
+{
+    static const char *const files[] = {"</", "0>/dev/null"};
+    g_autofree char *path = kd_e2e_stage_build_path(stage, "vm.sock");
+    int listener = kd_e2e_listen_unix(path);
+
+    (void)unused;
+    for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *rest = g_strdup_printf("-k com:pipe,port=%s --stdio %s", path, files[i]);
+        g_autoptr(KdE2eProgram) kd = start_shell("kd", rest);
+        int vm = kd_e2e_accept(listener);
+
+        expect_said(kd, 1, "kd: --stdio: stdin: ");
+        close(vm);
+    }
+    close(listener);
+}
+
+static void
 test_full_disk_for_answers(KdE2eStage *stage, gconstpointer unused)
 {
     static const char *const questions[][2] = {
@@ -213,6 +232,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     kd_e2e_add("/e2e/mistakes/full-disk-is-told", test_full_disk);
     kd_e2e_add("/e2e/mistakes/full-disk-over-a-server-is-told", test_full_disk_over_server);
+    kd_e2e_add("/e2e/mistakes/unreadable-stdin-is-told", test_unreadable_stdin);
     kd_e2e_add("/e2e/mistakes/full-disk-for-answers-is-told", test_full_disk_for_answers);
     kd_e2e_add("/e2e/mistakes/closed-standard-files-stay-reserved", test_closed_files);
     kd_e2e_add("/e2e/mistakes/wrong-words-are-told-with-the-fix", test_wrong_words);
