@@ -47,14 +47,27 @@ kd_login_start(KdRoute *route)
 /**
  * kd_login_take_preamble:
  * @route: of a started login
+ * @major: of the server
+ * @minor: of the server
+ * @error: return location
  *
- * Takes note of the server's preamble. If its major is another, only the frozen CLOSE can be read:
- * the server sends it with the documented text (F37), so no version is compared here.
+ * Judges the server's preamble. Of another major only CLOSE has a layout that is known, and what it
+ * would say is known too (PROTOCOL.md, Version), so it is not waited for.
+ *
+ * Returns: %FALSE with %KD_ERROR_ABI for another major
  */
-void
-kd_login_take_preamble(KdRoute *route)
+gboolean
+kd_login_take_preamble(KdRoute *route, uint16_t major, uint16_t minor, GError **error)
 {
-    kd_wire_advance(kd_route_get_wire(route), KD_PHASE_HELLO);
+    g_autofree char *text = NULL;
+
+    if (major == KD_PROTOCOL_MAJOR) {
+        kd_wire_advance(kd_route_get_wire(route), KD_PHASE_HELLO);
+        return TRUE;
+    }
+    text = kd_close_build_version_text(KD_PROTOCOL_MAJOR, KD_PROTOCOL_MINOR, major, minor);
+    g_set_error_literal(error, KD_ERROR, KD_ERROR_ABI, text);
+    return FALSE;
 }
 
 /* AUTH and OPEN go out together: with `none` there is nothing in between to wait for. */

@@ -21,6 +21,7 @@ typedef struct {
 
 void kd_login_clear(KdLogin *login);
 void kd_login_start(KdRoute *route);
-void kd_login_take_preamble(KdRoute *route);
+gboolean kd_login_take_preamble(KdRoute *route, uint16_t major, uint16_t minor,
+                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean kd_login_take_frame(KdLogin *login, KdRoute *route, const KdFrameHeader *header,
                              const uint8_t *payload, GError **error) G_GNUC_WARN_UNUSED_RESULT;

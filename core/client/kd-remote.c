@@ -227,10 +227,13 @@ drain_to_debugger(KdRemote *remote)
 static void
 on_preamble(KdRoute *route, uint16_t major, uint16_t minor, void *user)
 {
-    (void)major;
-    (void)minor;
-    (void)user;
-    kd_login_take_preamble(route);
+    KdRemote *remote = user;
+    GError *error = NULL;
+
+    if (!kd_login_take_preamble(route, major, minor, &error)) {
+        take_reason(remote, error);
+        say_goodbye(remote, KD_CLOSE_VERSION);
+    }
 }
 
 static void

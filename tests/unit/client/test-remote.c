@@ -21,6 +21,7 @@ typedef struct {
     uint32_t close_instead; /* answers OPEN, when not NOT_SAID */
     gboolean has_half_close;
     gboolean is_mute;
+    uint16_t other_major; /* of its preamble, when not 0 */
 
     KdRoute *route;
     char *trans;
@@ -126,7 +127,9 @@ say_hello(Server *server)
                      .features = features,
                      .mechanisms = mechanisms};
 
-    kd_route_send_preamble(server->route);
+    if (server->other_major == 0) {
+        kd_route_send_preamble(server->route);
+    }
     kd_route_send(server->route, KD_FRAME_HELLO, kd_hello_build(&hello));
 }
 
@@ -246,11 +249,16 @@ static const KdRouteFuncs server_funcs = {
 static void
 start_server(Server *server)
 {
+    uint8_t preamble[KD_PREAMBLE_BYTES];
     KdEndpoint endpoint;
     int fds[2];
 
     make_pair(fds);
     dialled_fd = fds[0];
+    if (server->other_major != 0) {
+        kd_preamble_store(preamble, KD_ROLE_SERVER, server->other_major, 5);
+        g_assert_cmpint(write(fds[1], preamble, sizeof preamble), ==, sizeof preamble);
+    }
     server->close_heard = NOT_SAID;
     server->target = -1;
     server->route = kd_route_new_framed(KD_ROLE_SERVER, &server_funcs, server);
@@ -407,6 +415,24 @@ test_password(void)
 }
 
 static void
+test_other_major(void)
+{
+    Server server = {.mechanism = "none", .close_instead = NOT_SAID, .other_major = 2};
+    Client client;
+
+    start_server(&server);
+    start_client(&client);
+    WAIT_FOR(client.is_ended);
+    g_assert_error(client.error, KD_ERROR, KD_ERROR_ABI);
+    g_assert_nonnull(strstr(client.error->message,
+                            "The client is not using same version of remoting protocol as the "
+                            "server (client 1.0, server 2.5)"));
+    g_assert_cmpuint(server.close_heard, ==, KD_CLOSE_VERSION);
+    g_assert_null(server.auth_mechanism);
+    clear(&client, &server);
+}
+
+static void
 test_busy(void)
 {
     Server server = {.mechanism = "none", .close_instead = KD_CLOSE_BUSY};
@@ -556,6 +582,7 @@ main(int argc, char **argv)
     g_assert_true(kd_loop_start(NULL));
     g_test_add_func("/client/remote/opens-the-link-and-moves-bytes", test_opens);
     g_test_add_func("/client/remote/says-that-a-password-is-wanted", test_password);
+    g_test_add_func("/client/remote/says-nothing-to-another-major", test_other_major);
     g_test_add_func("/client/remote/tells-the-servers-reason", test_busy);
     g_test_add_func("/client/remote/ends-cleanly-with-the-target", test_target_closed);
     g_test_add_func("/client/remote/tells-a-cut-from-an-end", test_cut);
