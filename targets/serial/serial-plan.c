@@ -204,20 +204,23 @@ build_host_name(const char *host)
 }
 
 /**
- * serial_plan_build_lock_name:
+ * serial_plan_build_lock_names:
  *
  * Names what two openings would collide on: `dev:4:64` for a terminal, whatever path led to it,
- * `unix:/run/vm.sock`, or `tcp:host:port`. A file that is missing or may not be opened goes by its
- * path.
+ * `unix:/run/vm.sock` and the file itself for a socket (it may have several hard links, and be
+ * another file after a restart), or `tcp:host:port`. A file that is missing or may not be opened
+ * goes by its path.
  *
  * Returns: (transfer full)
  */
-char *
-serial_plan_build_lock_name(const SerialPlan *plan, const KdHost *host)
+char **
+serial_plan_build_lock_names(const SerialPlan *plan, const KdHost *host)
 {
+    char **names = g_new0(char *, 3);
     if (plan->kind == SERIAL_IP) {
         g_autofree char *name = build_host_name(plan->name);
-        return g_strdup_printf("tcp:%s:%u", name, plan->ip_port);
+        names[0] = g_strdup_printf("tcp:%s:%u", name, plan->ip_port);
+        return names;
     }
     g_autoptr(GError) error = NULL;
     g_autofree char *path = NULL;
@@ -226,8 +229,11 @@ serial_plan_build_lock_name(const SerialPlan *plan, const KdHost *host)
     if (fd >= 0) {
         if (fstat(fd, &info) == 0 && S_ISCHR(info.st_mode)) {
             close(fd);
-            return g_strdup_printf("dev:%u:%u", major(info.st_rdev), minor(info.st_rdev));
+            names[0] = g_strdup_printf("dev:%u:%u", major(info.st_rdev), minor(info.st_rdev));
+            return names;
         }
+        names[1] = g_strdup_printf("file:%u:%u:%" G_GUINT64_FORMAT, major(info.st_dev),
+                                   minor(info.st_dev), (guint64)info.st_ino);
         path = build_path_of_fd(fd);
         close(fd);
     } else if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
@@ -237,5 +243,6 @@ serial_plan_build_lock_name(const SerialPlan *plan, const KdHost *host)
     if (path == NULL) {
         path = g_canonicalize_filename(plan->name, "/");
     }
-    return g_strdup_printf("%s:%s", plan->kind == SERIAL_PIPE ? "unix" : "path", path);
+    names[0] = g_strdup_printf("%s:%s", plan->kind == SERIAL_PIPE ? "unix" : "path", path);
+    return names;
 }

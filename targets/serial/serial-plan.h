@@ -29,6 +29,6 @@ typedef struct {
 
 SerialPlan *serial_plan_new(GVariant *params, GError **error);
 void serial_plan_free(SerialPlan *plan);
-char *serial_plan_build_lock_name(const SerialPlan *plan, const KdHost *host);
+char **serial_plan_build_lock_names(const SerialPlan *plan, const KdHost *host);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SerialPlan, serial_plan_free)

@@ -17,9 +17,7 @@ serial_build_lock_names(const KdHost *host, GVariant *params)
     if (plan == NULL) {
         return NULL;
     }
-    char **names = g_new0(char *, 2);
-    names[0] = serial_plan_build_lock_name(plan, host);
-    return names;
+    return serial_plan_build_lock_names(plan, host);
 }
 
 static void
