@@ -16,6 +16,7 @@ typedef struct {
 struct KdControlQueue {
     KdRoute *route;
     KdLink *link;
+    uint32_t offered;
     GQueue waiting; /* (element-type KdOperation) */
     KdOperation *running;
     GCancellable *cancellable;
@@ -30,16 +31,18 @@ static void start_next(KdControlQueue *queue);
  * kd_control_queue_new:
  * @route: answers go to its peer; lives longer than the queue
  * @link: open; lives longer than the queue
+ * @offered: bit (1 << op) for each operation that the link offers
  *
  * Returns: (transfer full): an empty queue
  */
 KdControlQueue *
-kd_control_queue_new(KdRoute *route, KdLink *link)
+kd_control_queue_new(KdRoute *route, KdLink *link, uint32_t offered)
 {
     KdControlQueue *queue = g_new0(KdControlQueue, 1);
 
     queue->route = route;
     queue->link = link;
+    queue->offered = offered;
     g_queue_init(&queue->waiting);
     return queue;
 }
@@ -218,14 +221,13 @@ gboolean
 kd_control_queue_add(KdControlQueue *queue, const KdControl *control, GError **error)
 {
     KdOperation *operation;
-    uint32_t caps = kd_link_get_target(queue->link)->caps;
 
     if (queue->waiting.length + (queue->running != NULL ? 1 : 0) >= MAX_WAITING) {
         g_set_error(error, KD_ERROR, KD_ERROR_PROTOCOL, "more than %u control operations wait",
                     MAX_WAITING);
         return FALSE;
     }
-    if (control->op == 0 || control->op >= 16 || (caps & (1u << control->op)) == 0) {
+    if (control->op == 0 || control->op >= 16 || (queue->offered & (1u << control->op)) == 0) {
         KdOperation refused = {.control = *control};
 
         answer(queue, &refused, KD_ERROR_NOT_SUPPORTED + 1, 0,

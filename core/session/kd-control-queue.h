@@ -15,7 +15,7 @@ typedef struct KdControlQueue KdControlQueue;
  */
 typedef void (*KdControlIdleFunc)(void *user);
 
-KdControlQueue *kd_control_queue_new(KdRoute *route, KdLink *link);
+KdControlQueue *kd_control_queue_new(KdRoute *route, KdLink *link, uint32_t offered);
 void kd_control_queue_free(KdControlQueue *queue);
 gboolean kd_control_queue_add(KdControlQueue *queue, const KdControl *control,
                               GError **error) G_GNUC_WARN_UNUSED_RESULT;

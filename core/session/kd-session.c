@@ -387,6 +387,7 @@ take_control(KdSession *session, const uint8_t *payload, size_t len)
 
 /* ---- 8 open ---- */
 
+/* Tells the client what its link can do; control operations are answered from then on. */
 static void
 say_opened(KdSession *session, const KdEndpoint *endpoint)
 {
@@ -399,11 +400,16 @@ say_opened(KdSession *session, const KdEndpoint *endpoint)
         .has_half_close = (endpoint->flags & KD_ENDPOINT_HALF_CLOSE) != 0,
         .name = (char *)kd_link_get_name(session->link),
     };
+    uint32_t offered;
 
     if (endpoint->facts != NULL) {
         g_variant_lookup(endpoint->facts, "dialect", "&s", &opened.dialect);
         g_variant_lookup(endpoint->facts, "baud", "u", &opened.baud);
+        if (g_variant_lookup(endpoint->facts, "controls", "u", &offered)) {
+            opened.controls &= offered;
+        }
     }
+    session->controls = kd_control_queue_new(session->route, session->link, opened.controls);
     kd_route_send(session->route, KD_FRAME_OPENED, kd_opened_build(&opened));
     kd_wire_advance(kd_route_get_wire(session->route), KD_PHASE_STREAMING);
 }
@@ -421,7 +427,6 @@ on_link_open(GObject *source, GAsyncResult *result, gpointer user_data)
     } else if (!session->is_closing) {
         g_info("session %" G_GUINT64_FORMAT ": %s has opened %s", session->id, session->identity,
                kd_link_get_name(session->link));
-        session->controls = kd_control_queue_new(session->route, session->link);
         say_opened(session, &session->endpoint);
         if (!kd_route_join(session->route, KD_SIDE_LINE, &session->endpoint, &error)) {
             close_with_error(session, KD_CLOSE_INTERNAL, error);

@@ -303,6 +303,7 @@ give_endpoint(SerialLink *link, Opened *opened, KdEndpoint *endpoint)
     if (link->line != NULL) {
         g_variant_dict_insert(&facts, "baud", "u", serial_line_get_baud(link->line));
     } else {
+        g_variant_dict_insert(&facts, "controls", "u", 0u); /* a socket has no speed */
         g_autofree char *peer = kd_dial_build_peer_name(opened->fd);
         g_variant_dict_insert(&facts, "peer", "s", peer);
     }

@@ -200,6 +200,7 @@ test_drained(KdE2eStage *stage, gconstpointer unused)
     (void)unused;
     kd_e2e_stage_start(stage, "--allow-path", stage->folder, NULL);
     first = kd_e2e_client_new_open(stage->port, trans);
+    g_assert_cmpuint(first->opened->controls, ==, 0); /* a socket has no speed to set */
     vm = kd_e2e_accept(listener);
     kd_e2e_write(vm, "first", 5);
     kd_e2e_client_await_data(first, "first");
