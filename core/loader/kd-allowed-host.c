@@ -158,3 +158,16 @@ kd_allowed_host_matches(const KdAllowedHost *host, const char *name, GInetSocket
         kd_allowed_host_dup_plain(g_inet_socket_address_get_address(address));
     return g_inet_address_equal(host->address, plain);
 }
+
+/**
+ * kd_allowed_host_may_be:
+ * @name: as the client typed it, not a number
+ *
+ * Returns: whether what @name resolves to could be this entry: an entry that is a number can be
+ * anybody's
+ */
+gboolean
+kd_allowed_host_may_be(const KdAllowedHost *host, const char *name)
+{
+    return host->address != NULL || is_same_name(host->name, name);
+}

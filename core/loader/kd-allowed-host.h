@@ -11,6 +11,7 @@ KdAllowedHost *kd_allowed_host_new(const char *host_and_port,
 void kd_allowed_host_free(KdAllowedHost *host);
 gboolean kd_allowed_host_matches(const KdAllowedHost *host, const char *name,
                                  GInetSocketAddress *address);
+gboolean kd_allowed_host_may_be(const KdAllowedHost *host, const char *name);
 GInetAddress *kd_allowed_host_dup_plain(GInetAddress *address);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdAllowedHost, kd_allowed_host_free)

@@ -320,13 +320,34 @@ is_allowed(const KdReach *reach, const char *name, GInetSocketAddress *address)
     return FALSE;
 }
 
+/* Whether a name server may hear of a name: not of one that no rule could allow. */
+static gboolean
+check_name(const KdReach *reach, const char *name, GError **error)
+{
+    g_autofree char *shown = NULL;
+
+    if (reach->has_loopback && g_ascii_strcasecmp(name, "localhost") == 0) {
+        return TRUE;
+    }
+    for (guint i = 0; i < reach->hosts->len; i++) {
+        if (kd_allowed_host_may_be(reach->hosts->pdata[i], name)) {
+            return TRUE;
+        }
+    }
+    shown = g_strescape(name, NULL);
+    g_set_error(error, KD_ERROR, KD_ERROR_POLICY,
+                "%s: this server may not dial it (kdsrv --allow-host HOST[:PORT])", shown);
+    return FALSE;
+}
+
 /**
  * kd_reach_check_address:
  * @name: (nullable): as the string had it
- * @address: what it resolved to
+ * @address: (nullable): what it resolved to; %NULL: it is not known yet
  *
  * Decides whether a connection may be made. An address of this machine is fine whatever its name
- * is; another one is allowed by its number, or by the name if that is listed.
+ * is; another one is allowed by its number, or by the name if that is listed. Without an address:
+ * whether the name may be looked up.
  *
  * Returns: %FALSE with KD_ERROR_POLICY
  */
@@ -336,6 +357,9 @@ kd_reach_check_address(const KdReach *reach, const char *name, GSocketAddress *a
 {
     if (reach->is_everything) {
         return TRUE;
+    }
+    if (address == NULL && name != NULL) {
+        return check_name(reach, name, error);
     }
     if (!G_IS_INET_SOCKET_ADDRESS(address)) {
         g_set_error_literal(error, KD_ERROR, KD_ERROR_POLICY,

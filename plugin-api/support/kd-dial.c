@@ -232,6 +232,9 @@ static gboolean
 dial_may_connect(Dial *dial, GSocketAddress *address)
 {
     GError *refusal = NULL;
+    if (!dial->is_checked) {
+        return TRUE;
+    }
     if (dial->host->may_dial == NULL) {
         refusal = g_error_new(KD_ERROR, KD_ERROR_POLICY, "%s may not be dialled", dial->name);
     } else if (dial->host->may_dial(dial->host, dial->name, address, &refusal)) {
@@ -250,7 +253,7 @@ dial_may_connect(Dial *dial, GSocketAddress *address)
 static gboolean
 dial_try_address(Dial *dial, GSocketAddress *address)
 {
-    if (dial->is_checked && !dial_may_connect(dial, address)) {
+    if (!dial_may_connect(dial, address)) {
         return FALSE;
     }
     struct sockaddr_storage native = {0};
@@ -459,7 +462,11 @@ dial_start_tcp(Dial *dial)
     dial->addresses = g_ptr_array_new_with_free_func(g_object_unref);
     g_autoptr(GInetSocketAddress) literal = parse_literal(dial->name);
     if (literal == NULL) {
-        dial_look_up(dial);
+        if (dial_may_connect(dial, NULL)) {
+            dial_look_up(dial);
+        } else {
+            dial_return_error(dial, g_steal_pointer(&dial->error));
+        }
         return;
     }
     if (!has_family(g_inet_socket_address_get_address(literal), dial->family)) {

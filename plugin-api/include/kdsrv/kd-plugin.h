@@ -184,7 +184,8 @@ enum {
  * @ops: (nullable): %NULL when there is a descriptor
  * @stream: (transfer full) (nullable): given back by @ops->destroy
  * @facts: (transfer full) (nullable): a{sv}: `peer` s, `peer-uid` u, `peer-pid` u, `baud` u,
- *    `dialect` s (kdcom, gdb-rsp, console or bytes)
+ *    `dialect` s (kdcom, gdb-rsp, console or bytes), `controls` u: of the control operations of
+ *    its kind, those that this link offers
  *
  * One end of a byte stream. Fill it with kd_endpoint_take_fd() or kd_endpoint_take_stream().
  */
@@ -216,7 +217,8 @@ typedef struct KdHost KdHost;
  *    descriptor (transfer full), to be used as `/proc/self/fd/N`, or -1. Errors a caller branches
  *    on: G_IO_ERROR_NOT_FOUND (it may appear yet), KD_ERROR_POLICY
  * @may_dial: whether the host's rules allow a connection to @address, which @name (as the string
- *    had it) resolved to; asked for each address, right before connecting
+ *    had it) resolved to; asked for each address, right before connecting. @address (nullable):
+ *    %NULL asks whether @name may be looked up at all, before a name server hears of it
  *
  * What the host does for a plugin. The table lives as long as the process.
  */

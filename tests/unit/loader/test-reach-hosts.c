@@ -5,6 +5,7 @@
 #include <kdsrv/kd-plugin.h>
 
 #include <gio/gunixsocketaddress.h>
+#include <string.h>
 
 static gboolean
 is_allowed(const KdReach *reach, const char *name, const char *number, guint16 port)
@@ -51,6 +52,35 @@ test_defaults_allow_loopback(void)
     g_assert_true(is_allowed(reach, "127.3.2.1", "127.3.2.1", 1));
     g_assert_true(is_allowed(reach, "::1", "::1", 65535));
     g_assert_true(is_allowed(reach, NULL, "127.0.0.1", 5000));
+}
+
+static gboolean
+may_be_looked_up(const KdReach *reach, const char *name)
+{
+    g_autoptr(GError) error = NULL;
+    gboolean may = kd_reach_check_address(reach, name, NULL, &error);
+    if (!may) {
+        g_assert_error(error, KD_ERROR, KD_ERROR_POLICY);
+        g_assert_nonnull(strstr(error->message, "--allow-host"));
+    }
+    return may;
+}
+
+static void
+test_only_names_that_a_rule_could_allow_are_looked_up(void)
+{
+    g_autoptr(KdReach) reach = kd_reach_new();
+    g_autoptr(GError) error = NULL;
+    g_assert_false(may_be_looked_up(reach, "localhost"));
+    kd_reach_add_defaults(reach);
+    g_assert_true(may_be_looked_up(reach, "LocalHost"));
+    g_assert_false(may_be_looked_up(reach, "secret.example"));
+    g_assert_true(kd_reach_add_host(reach, "lab.example:5000", &error));
+    g_assert_true(may_be_looked_up(reach, "lab.example"));
+    g_assert_false(may_be_looked_up(reach, "secret.example"));
+    /* Any name could turn out to be this number. */
+    g_assert_true(kd_reach_add_host(reach, "192.0.2.1", &error));
+    g_assert_true(may_be_looked_up(reach, "other.example"));
 }
 
 static void
@@ -170,6 +200,8 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/loader/reach/nothing-is-allowed-unasked", test_nothing_is_allowed_unasked);
     g_test_add_func("/loader/reach/defaults-allow-loopback", test_defaults_allow_loopback);
+    g_test_add_func("/loader/reach/only-names-that-a-rule-could-allow-are-looked-up",
+                    test_only_names_that_a_rule_could_allow_are_looked_up);
     g_test_add_func("/loader/reach/defaults-allow-loopback-in-ipv6-clothes",
                     test_defaults_allow_loopback_in_ipv6_clothes);
     g_test_add_func("/loader/reach/unlisted-name-of-loopback-is-allowed",
