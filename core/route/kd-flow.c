@@ -259,14 +259,8 @@ take_fin(KdRoute *route, const KdPiece *piece)
     g_autoptr(GError) error = NULL;
     uint64_t final = 0;
 
-    if (kd_fin_parse(&final, piece->bytes, piece->len, &error) &&
-        final != route->framing->wire.credit.received) {
-        g_set_error(&error, KD_ERROR, KD_ERROR_PROTOCOL,
-                    "FIN names offset %" G_GUINT64_FORMAT ", but %" G_GUINT64_FORMAT
-                    " bytes were sent",
-                    final, route->framing->wire.credit.received);
-    }
-    if (error != NULL) {
+    if (!kd_fin_parse(&final, piece->bytes, piece->len, &error) ||
+        !kd_wire_check_offset(&route->framing->wire, KD_FRAME_FIN, final, &error)) {
         kd_flow_tell_failed(route, error);
         return;
     }

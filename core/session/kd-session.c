@@ -667,15 +667,3 @@ kd_session_new(const KdSessionScope *scope, uint64_t id, const char *peer, KdEnd
     kd_route_send_preamble(session->route);
     return session;
 }
-
-/**
- * kd_session_get_id:
- * @session: a session
- *
- * Returns: its id
- */
-uint64_t
-kd_session_get_id(const KdSession *session)
-{
-    return session->id;
-}
