@@ -8,13 +8,11 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define COM_MAX 256u
-
-static gboolean
-is_pipe_of_windows(const char *port)
-{
-    return g_str_has_prefix(port, "\\\\");
-}
+#define COM_MAX        256u
+#define LOCAL_PREFIX   "\\\\.\\"
+#define PIPE_PREFIX    LOCAL_PREFIX "pipe\\"
+#define SYSTEM_TARGETS "/run/kdsrv/targets"
+#define NAME_MAX_BYTES 255u
 
 static gboolean
 is_number(const char *text)
@@ -22,34 +20,79 @@ is_number(const char *text)
     return text[0] != '\0' && strspn(text, "0123456789") == strlen(text);
 }
 
+/* The number behind `com`. Returns: (nullable): the path */
+static char *
+parse_com(const char *port, const char *digits, GError **error)
+{
+    guint64 number = 0;
+    if (!g_ascii_string_to_unsigned(digits, 10, 1, COM_MAX, &number, NULL)) {
+        g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
+                    "com: port=%s: com1 to com%u are known", port, COM_MAX);
+        return NULL;
+    }
+    return g_strdup_printf("/dev/ttyS%u", (unsigned)number - 1);
+}
+
 /* `com2`, `\\.\com2`, `ttyUSB0` or a path. Returns: (nullable): the path */
 static char *
 parse_line(const char *port, GError **error)
 {
-    const char *name = g_str_has_prefix(port, "\\\\.\\") ? port + 4 : port;
-    if (g_path_is_absolute(name)) {
-        return g_strdup(name);
+    gboolean is_local = g_str_has_prefix(port, LOCAL_PREFIX);
+    const char *name = is_local ? port + strlen(LOCAL_PREFIX) : port;
+    if (g_ascii_strncasecmp(name, "com", 3) == 0 && is_number(name + 3)) {
+        return parse_com(port, name + 3, error);
     }
     if (is_number(name)) {
         g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID, "com: port=%s: write port=com%s", port,
                     name);
+    } else if (g_ascii_strncasecmp(port, PIPE_PREFIX, strlen(PIPE_PREFIX)) == 0) {
+        g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
+                    "com: port=%s: a pipe: write com:pipe,port=%s", port, port);
+    } else if (!is_local && g_path_is_absolute(name)) {
+        return g_strdup(name);
+    } else if (!is_local && g_str_has_prefix(name, "tty") && strchr(name, '/') == NULL) {
+        return g_build_filename("/dev", name, NULL);
+    } else {
+        g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
+                    "com: port=%s: neither com1 and so on nor the path of a line", port);
+    }
+    return NULL;
+}
+
+/**
+ * serial_plan_build_targets_folder:
+ *
+ * Where the sockets are that `\\.\pipe\N` means: the run-time folder of the user, or the system's
+ * for root and where there is none.
+ *
+ * Returns: (transfer full): the path; the folder may be missing
+ */
+char *
+serial_plan_build_targets_folder(void)
+{
+    /* not g_get_user_runtime_dir(): without the variable that is a cache folder */
+    const char *own = g_getenv("XDG_RUNTIME_DIR");
+    if (geteuid() == 0 || own == NULL || !g_path_is_absolute(own)) {
+        return g_strdup(SYSTEM_TARGETS);
+    }
+    return g_build_filename(own, "kdsrv", "targets", NULL);
+}
+
+/* The N of `\\.\pipe\N`. Returns: (nullable): the path of the socket */
+static char *
+parse_pipe_name(const char *port, GError **error)
+{
+    const char *name = port + strlen(PIPE_PREFIX);
+    if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+        strpbrk(name, "/\\") != NULL || strlen(name) > NAME_MAX_BYTES) {
+        g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
+                    "com: port=%s: behind " PIPE_PREFIX " the name of one file, at most %u bytes "
+                    "without / and \\",
+                    port, NAME_MAX_BYTES);
         return NULL;
     }
-    if (g_ascii_strncasecmp(name, "com", 3) == 0 && is_number(name + 3)) {
-        guint64 number = 0;
-        if (!g_ascii_string_to_unsigned(name + 3, 10, 1, COM_MAX, &number, NULL)) {
-            g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
-                        "com: port=%s: com1 to com%u are known", port, COM_MAX);
-            return NULL;
-        }
-        return g_strdup_printf("/dev/ttyS%u", (unsigned)number - 1);
-    }
-    if (g_str_has_prefix(name, "tty") && strchr(name, '/') == NULL) {
-        return g_build_filename("/dev", name, NULL);
-    }
-    g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
-                "com: port=%s: neither com1 and so on nor the path of a line", port);
-    return NULL;
+    g_autofree char *folder = serial_plan_build_targets_folder();
+    return g_build_filename(folder, name, NULL);
 }
 
 static char *
@@ -58,15 +101,21 @@ parse_pipe(const char *port, GError **error)
     if (g_path_is_absolute(port)) {
         return g_strdup(port);
     }
-    if (is_pipe_of_windows(port)) {
-        g_set_error(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED,
-                    "com: port=%s: this machine has no such pipes: write the path of the virtual "
-                    "machine's socket",
-                    port);
-    } else {
-        g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
-                    "com: port=%s: with pipe the path of the virtual machine's socket", port);
+    if (g_ascii_strncasecmp(port, PIPE_PREFIX, strlen(PIPE_PREFIX)) == 0) {
+        return parse_pipe_name(port, error);
     }
+    if (g_str_has_prefix(port, "\\\\") && !g_str_has_prefix(port, LOCAL_PREFIX)) {
+        g_set_error(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED,
+                    "com: port=%s: a pipe of another machine can't be opened from here: run kdsrv "
+                    "there, or let that machine offer it by TCP and write "
+                    "com:ipport=PORT,port=HOST",
+                    port);
+        return NULL;
+    }
+    g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
+                "com: port=%s: with pipe the path of the virtual machine's socket or terminal, "
+                "or " PIPE_PREFIX "NAME",
+                port);
     return NULL;
 }
 
@@ -82,10 +131,42 @@ parse_host(const char *port, GError **error)
 }
 
 static gboolean
+has_control(const char *text)
+{
+    for (const char *at = text; *at != '\0'; at = g_utf8_next_char(at)) {
+        if (g_unichar_iscntrl(g_utf8_get_char(at))) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static gboolean
 get_flag(GVariant *params, const char *key)
 {
     gboolean is_set = FALSE;
     return g_variant_lookup(params, key, "b", &is_set) && is_set;
+}
+
+/* What other keys make of port= */
+static gboolean
+read_kind(SerialPlan *plan, GVariant *params, const char *port, GError **error)
+{
+    guint64 ip_port = 0;
+    guint64 baud = 0;
+    if (g_variant_lookup(params, "ipport", "t", &ip_port)) {
+        plan->kind = SERIAL_IP;
+        plan->ip_port = (uint16_t)ip_port;
+        plan->name = parse_host(port, error);
+    } else if (get_flag(params, "pipe")) {
+        plan->kind = SERIAL_PIPE;
+        plan->name = parse_pipe(port, error);
+    } else {
+        plan->kind = SERIAL_LINE;
+        plan->baud = g_variant_lookup(params, "baud", "t", &baud) ? (uint32_t)baud : 115200;
+        plan->name = parse_line(port, error);
+    }
+    return plan->name != NULL;
 }
 
 /**
@@ -100,33 +181,32 @@ SerialPlan *
 serial_plan_new(GVariant *params, GError **error)
 {
     g_autoptr(SerialPlan) plan = g_new0(SerialPlan, 1);
-    guint64 ip_port = 0;
-    guint64 baud = 0;
+    guint64 resets = 0;
     const char *port = NULL;
     if (!g_variant_lookup(params, "port", "&s", &port)) {
         g_set_error_literal(error, KD_ERROR, KD_ERROR_PARAM_MISSING, "com: port= is missing");
         return NULL;
     }
-    if (get_flag(params, "modem")) {
-        g_set_error_literal(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED,
-                            "com: modem is not available in this version");
+    if (has_control(port)) {
+        g_set_error_literal(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
+                            "com: port= has a control character in it");
         return NULL;
     }
     plan->is_waited_for = get_flag(params, "reconnect");
     plan->is_drained = get_flag(params, "drain");
-    if (g_variant_lookup(params, "ipport", "t", &ip_port)) {
-        plan->kind = SERIAL_IP;
-        plan->ip_port = (uint16_t)ip_port;
-        plan->name = parse_host(port, error);
-    } else if (get_flag(params, "pipe")) {
-        plan->kind = SERIAL_PIPE;
-        plan->name = parse_pipe(port, error);
-    } else {
-        plan->kind = SERIAL_LINE;
-        plan->baud = g_variant_lookup(params, "baud", "t", &baud) ? (uint32_t)baud : 115200;
-        plan->name = parse_line(port, error);
+    plan->has_modem = get_flag(params, "modem");
+    plan->has_resets = g_variant_lookup(params, "resets", "t", &resets);
+    plan->resets = (uint32_t)resets;
+    if (!read_kind(plan, params, port, error)) {
+        return NULL;
     }
-    return plan->name != NULL ? g_steal_pointer(&plan) : NULL;
+    if (plan->has_modem && plan->kind != SERIAL_LINE) {
+        g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
+                    "com: modem does not go with %s: only a serial line has a carrier",
+                    plan->kind == SERIAL_PIPE ? "pipe" : "ipport=");
+        return NULL;
+    }
+    return g_steal_pointer(&plan);
 }
 
 /**

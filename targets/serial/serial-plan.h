@@ -17,6 +17,9 @@ typedef enum {
  * @ip_port: 0: none
  * @is_waited_for: `reconnect`
  * @is_drained: `drain`
+ * @has_modem: `modem`: the carrier is watched; only of a %SERIAL_LINE
+ * @has_resets: whether `resets=` was given
+ * @resets: reset packets that the debugger shall send; for the debugger's side
  */
 typedef struct {
     SerialKind kind;
@@ -25,10 +28,14 @@ typedef struct {
     uint16_t ip_port;
     gboolean is_waited_for;
     gboolean is_drained;
+    gboolean has_modem;
+    gboolean has_resets;
+    uint32_t resets;
 } SerialPlan;
 
 SerialPlan *serial_plan_new(GVariant *params, GError **error);
 void serial_plan_free(SerialPlan *plan);
+char *serial_plan_build_targets_folder(void);
 char **serial_plan_build_lock_names(const SerialPlan *plan, const KdHost *host);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SerialPlan, serial_plan_free)

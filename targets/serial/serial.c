@@ -2,6 +2,7 @@
 /* The com target: serial lines, the serial ports of virtual machines, and serial ports over TCP. */
 #include "serial-link.h"
 #include "serial-params.h"
+#include "serial-ports.h"
 
 static gboolean
 serial_check(GVariant *params, GError **error)
@@ -102,6 +103,8 @@ static const KdTarget serial_target = {
     .params = serial_params,
     .check = serial_check,
     .build_lock_names = serial_build_lock_names,
+    .enumerate_async = serial_ports_list_async,
+    .enumerate_finish = serial_ports_list_finish,
     .open_async = serial_open_async,
     .open_finish = serial_open_finish,
     .reopen_async = serial_reopen_async,

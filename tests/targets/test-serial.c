@@ -751,13 +751,6 @@ test_check(void)
         {"{'port': <'com0'>}", KD_ERROR_PARAM_INVALID, "com: port=com0: com1 to com256 are known"},
         {"{'port': <'lpt1'>}", KD_ERROR_PARAM_INVALID,
          "com: port=lpt1: neither com1 and so on nor the path of a line"},
-        {"{'port': <'com1'>, 'modem': <true>}", KD_ERROR_NOT_SUPPORTED,
-         "com: modem is not available in this version"},
-        {"{'port': <'\\\\\\\\.\\\\pipe\\\\vm'>, 'pipe': <true>}", KD_ERROR_NOT_SUPPORTED,
-         "com: port=\\\\.\\pipe\\vm: this machine has no such pipes: write the path of the virtual "
-         "machine's socket"},
-        {"{'port': <'vm'>, 'pipe': <true>}", KD_ERROR_PARAM_INVALID,
-         "com: port=vm: with pipe the path of the virtual machine's socket"},
         {"{'port': <'/dev/ttyS0'>, 'ipport': <uint64 5000>}", KD_ERROR_PARAM_INVALID,
          "com: port=/dev/ttyS0: with ipport the name or the address of a host"},
     };
