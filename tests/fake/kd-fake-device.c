@@ -129,6 +129,7 @@ device_free(gpointer user)
     g_source_unref(device->source);
     g_byte_array_unref(device->out);
     g_byte_array_unref(device->received);
+    g_array_unref(device->break_marks);
     g_ptr_array_unref(device->controls);
     g_clear_pointer(&device->session, g_variant_unref);
     g_free(device->open_failure);
@@ -144,6 +145,7 @@ device_new(guint64 name)
     device->name = name;
     device->out = g_byte_array_new();
     device->received = g_byte_array_new();
+    device->break_marks = g_array_new(FALSE, FALSE, sizeof(guint64));
     device->controls = g_ptr_array_new_with_free_func(g_free);
     g_ptr_array_add(device->controls, NULL);
     device->source = g_source_new(&funcs, sizeof(DeviceSource));
@@ -266,6 +268,22 @@ kd_fake_device_purge(KdFakeDevice *device)
     guint64 n = ring != NULL ? kd_ring_stream_purge(ring) : 0;
     device->stat.drops += n;
     return n;
+}
+
+/**
+ * kd_fake_device_start_break:
+ *
+ * Begins a break condition; it is over at once, or with kd_fake_end_break() after
+ * kd_fake_long_breaks().
+ */
+void
+kd_fake_device_start_break(KdFakeDevice *device)
+{
+    device->stat.breaks++;
+    device->stat.break_at = device->stat.in;
+    device->is_breaking = device->has_long_breaks;
+    if (device->break_marks->len < KD_FAKE_MAX_CONTROLS)
+        g_array_append_val(device->break_marks, device->stat.in);
 }
 
 /**
@@ -509,6 +527,29 @@ kd_fake_set_close_delay(KdFakeDevice *device, guint delay_ms)
 }
 
 /**
+ * kd_fake_long_breaks:
+ *
+ * Lets each break condition last until kd_fake_end_break() from now on.
+ */
+void
+kd_fake_long_breaks(KdFakeDevice *device)
+{
+    device->has_long_breaks = TRUE;
+}
+
+/**
+ * kd_fake_end_break:
+ *
+ * Ends the break condition that lasts.
+ */
+void
+kd_fake_end_break(KdFakeDevice *device)
+{
+    device->is_breaking = FALSE;
+    kd_fake_device_kick(device);
+}
+
+/**
  * kd_fake_get_stat:
  *
  * Returns: (transfer none): the counters, which go on changing
@@ -543,6 +584,49 @@ kd_fake_take_received(KdFakeDevice *device)
     GBytes *received = g_byte_array_free_to_bytes(device->received);
     device->received = g_byte_array_new();
     return received;
+}
+
+/**
+ * kd_fake_device_append_escaped:
+ * @bytes: of the host
+ *
+ * Makes bytes readable: what is not printable becomes `\xHH`.
+ */
+void
+kd_fake_device_append_escaped(GString *text, const uint8_t *bytes, gsize len)
+{
+    for (gsize i = 0; i < len; i++) {
+        if (bytes[i] == '\\')
+            g_string_append(text, "\\\\");
+        else if (g_ascii_isprint((char)bytes[i]))
+            g_string_append_c(text, (char)bytes[i]);
+        else
+            g_string_append_printf(text, "\\x%02x", bytes[i]);
+    }
+}
+
+/**
+ * kd_fake_build_story:
+ *
+ * Returns: (transfer full): all that came from the host, escaped, with `<break>` where a break was;
+ *    for devices whose bytes kd_fake_take_received() has not taken
+ */
+char *
+kd_fake_build_story(const KdFakeDevice *device)
+{
+    GString *text = g_string_new(NULL);
+    const GByteArray *received = device->received;
+    guint64 at = 0;
+
+    for (guint i = 0; i < device->break_marks->len; i++) {
+        guint64 mark = MIN(g_array_index(device->break_marks, guint64, i), received->len);
+
+        kd_fake_device_append_escaped(text, received->data + at, mark - at);
+        g_string_append(text, "<break>");
+        at = mark;
+    }
+    kd_fake_device_append_escaped(text, received->data + at, received->len - at);
+    return g_string_free(text, FALSE);
 }
 
 /**

@@ -21,6 +21,7 @@ struct KdFakeDevice {
     GByteArray *out;      /* said and echoed, not yet in the ring */
     guint out_head;
     GByteArray *received;
+    GArray *break_marks; /* (element-type guint64): of @stat.in, one for each break */
     GPtrArray *controls;
     GVariant *session;
     guint64 flood_left;
@@ -31,6 +32,8 @@ struct KdFakeDevice {
     gboolean is_stopped;
     gboolean is_away;
     gboolean is_echo;
+    gboolean has_long_breaks;
+    gboolean is_breaking;
     char *open_failure;
     char *control_failure;
     guint open_delay_ms;
@@ -61,6 +64,8 @@ void kd_fake_device_wake_at(KdFakeDevice *device, gint64 monotonic_us);
 void kd_fake_device_open_stream(KdFakeDevice *device, const KdFakeOptions *options,
                                 KdEndpoint *endpoint);
 guint64 kd_fake_device_purge(KdFakeDevice *device);
+void kd_fake_device_start_break(KdFakeDevice *device);
+void kd_fake_device_append_escaped(GString *text, const uint8_t *bytes, gsize len);
 void kd_fake_device_note_control(KdFakeDevice *device, char *text);
 void kd_fake_foreach(void (*fn)(KdFakeDevice *device, void *user), void *user);
 

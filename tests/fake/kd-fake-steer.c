@@ -70,15 +70,15 @@ build_escapes(GBytes *bytes)
     gsize len = 0;
     const uint8_t *byte = g_bytes_get_data(bytes, &len);
     GString *text = g_string_new("got ");
-    for (gsize i = 0; i < len && text->len < MAX_LINE_BYTES; i++) {
-        if (byte[i] == '\\')
-            g_string_append(text, "\\\\");
-        else if (g_ascii_isprint((char)byte[i]))
-            g_string_append_c(text, (char)byte[i]);
-        else
-            g_string_append_printf(text, "\\x%02x", byte[i]);
-    }
+    kd_fake_device_append_escaped(text, byte, MIN(len, MAX_LINE_BYTES / 4));
     return g_string_free(text, FALSE);
+}
+
+static char *
+build_story(KdFakeDevice *device)
+{
+    g_autofree char *story = kd_fake_build_story(device);
+    return g_strconcat("story ", story, NULL);
 }
 
 static const struct {
@@ -91,6 +91,7 @@ static const struct {
     {"drops", offsetof(KdFakeStat, drops)},
     {"breaks", offsetof(KdFakeStat, breaks)},
     {"break-at", offsetof(KdFakeStat, break_at)},
+    {"in-break", offsetof(KdFakeStat, in_break)},
     {"resets", offsetof(KdFakeStat, resets)},
     {"opens", offsetof(KdFakeStat, opens)},
     {"failed-opens", offsetof(KdFakeStat, failed_opens)},
@@ -161,9 +162,15 @@ steer_plain(KdFakeDevice *device, const char *order)
         const char *order;
         void (*fn)(KdFakeDevice *device);
     } orders[] = {
-        {"stop", kd_fake_stop},     {"go", kd_fake_go},     {"end", kd_fake_end},
-        {"lose", kd_fake_lose},     {"lost", kd_fake_lost}, {"back", kd_fake_back},
+        {"stop", kd_fake_stop},
+        {"go", kd_fake_go},
+        {"end", kd_fake_end},
+        {"lose", kd_fake_lose},
+        {"lost", kd_fake_lost},
+        {"back", kd_fake_back},
         {"resync", kd_fake_resync},
+        {"long-breaks", kd_fake_long_breaks},
+        {"end-break", kd_fake_end_break},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(orders); i++) {
         if (strcmp(order, orders[i].order) == 0) {
@@ -239,6 +246,8 @@ kd_fake_steer(KdFakeDevice *device, const char *line)
         return build_stat(device);
     if (strcmp(order, "controls") == 0)
         return build_controls(device);
+    if (strcmp(order, "story") == 0)
+        return build_story(device);
     if (strcmp(order, "got") == 0) {
         g_autoptr(GBytes) received = kd_fake_take_received(device);
         return build_escapes(received);

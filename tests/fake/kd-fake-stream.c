@@ -55,9 +55,11 @@ on_write(KdStream *base, const void *buf, size_t len)
             len = MIN(len, device->slow_write_bytes);
     }
     gssize n = stream->ring_ops->write(stream->ring_base, buf, len);
-    if (device != NULL && n > 0)
+    if (device != NULL && n > 0) {
         device->stat.max_pending =
             MAX(device->stat.max_pending, kd_ring_stream_get_pending(stream->ring));
+        device->stat.in_break += device->is_breaking ? (guint64)n : 0;
+    }
     report_spuriously(stream);
     return n;
 }

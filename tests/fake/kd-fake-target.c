@@ -26,7 +26,9 @@ struct _KdFakeLink {
     Wait control;
     Wait close;
     uint32_t control_op;
-    guint64 control_mark; /* complete when so many bytes have been taken or dropped */
+    guint64 control_mark; /* begins when so many bytes have been taken or dropped */
+    guint64 control_dropped;
+    gboolean is_break_on; /* has begun, and lasts as long as the device says */
     gboolean holds;
 };
 
@@ -150,11 +152,17 @@ count_gone(const KdFakeDevice *device)
     return device->stat.in + device->stat.drops;
 }
 
-static void
-note_break(KdFakeDevice *device)
+/* Whether the break condition, which begins when its bytes have left, has come and gone. */
+static gboolean
+is_break_over(KdFakeLink *link)
 {
-    device->stat.breaks++;
-    device->stat.break_at = device->stat.in;
+    KdFakeDevice *device = link->device;
+    if (!link->is_break_on && count_gone(device) < link->control_mark)
+        return FALSE;
+    if (!link->is_break_on)
+        kd_fake_device_start_break(device);
+    link->is_break_on = TRUE;
+    return !device->is_breaking;
 }
 
 static void
@@ -162,9 +170,15 @@ settle_control(KdFakeLink *link)
 {
     KdFakeDevice *device = link->device;
     gboolean is_lost = device->is_away;
-    if (!wait_is_cancelled(&link->control) && !is_lost && count_gone(device) < link->control_mark)
+    gboolean is_over =
+        link->control_op == KD_CONTROL_BREAK && !is_lost && !wait_is_cancelled(&link->control)
+            ? is_break_over(link)
+            : count_gone(device) >= link->control_mark;
+    if (!wait_is_cancelled(&link->control) && !is_lost && !is_over)
         return;
     g_autoptr(GTask) task = wait_stop(&link->control);
+    link->is_break_on = FALSE;
+    device->is_breaking = FALSE;
     if (g_task_return_error_if_cancelled(task))
         return;
     if (is_lost) {
@@ -177,8 +191,7 @@ settle_control(KdFakeLink *link)
         g_task_return_pointer(task, NULL, NULL);
         return;
     }
-    note_break(device);
-    g_task_return_pointer(task, g_variant_ref_sink(g_variant_new_uint64(0)),
+    g_task_return_pointer(task, g_variant_ref_sink(g_variant_new_uint64(link->control_dropped)),
                           (GDestroyNotify)g_variant_unref);
 }
 
@@ -346,12 +359,6 @@ static gboolean
 control_now(KdFakeDevice *device, uint32_t op, GVariant *arg, GVariant **out)
 {
     switch (op) {
-    case KD_CONTROL_BREAK:
-        if (g_variant_get_uint32(arg) == 0)
-            return FALSE;
-        *out = g_variant_new_uint64(kd_fake_device_purge(device));
-        note_break(device);
-        return TRUE;
     case KD_CONTROL_RESET:
         device->stat.resets++;
         return TRUE;
@@ -456,7 +463,11 @@ fake_control_async(GObject *object, uint32_t op, GVariant *arg, GCancellable *ca
         return;
     }
     link->control_op = op;
+    link->control_dropped =
+        op == KD_CONTROL_BREAK && g_variant_get_uint32(own) != 0 ? kd_fake_device_purge(device) : 0;
     link->control_mark = count_gone(device) + kd_fake_get_pending(device);
+    if (op == KD_CONTROL_BREAK)
+        (void)is_break_over(link); /* one that need not wait for bytes begins at once */
     wait_start(&link->control, g_steal_pointer(&task), device, 0);
 }
 

@@ -21,6 +21,7 @@ typedef struct KdFakeDevice KdFakeDevice;
  * @drops: bytes of the host that were thrown away: purge, urgent break, destroyed stream
  * @breaks: break conditions
  * @break_at: value of @in at the last break
+ * @in_break: bytes that the host has written while a break condition lasted
  * @resets: resets
  * @opens: openings that succeeded
  * @failed_opens: openings that failed
@@ -42,6 +43,7 @@ typedef struct {
     guint64 drops;
     guint64 breaks;
     guint64 break_at;
+    guint64 in_break;
     guint64 resets;
     guint64 opens;
     guint64 failed_opens;
@@ -81,11 +83,14 @@ void kd_fake_fail_open(KdFakeDevice *device, const char *text);
 void kd_fake_fail_control(KdFakeDevice *device, const char *text);
 void kd_fake_set_open_delay(KdFakeDevice *device, guint delay_ms);
 void kd_fake_set_close_delay(KdFakeDevice *device, guint delay_ms);
+void kd_fake_long_breaks(KdFakeDevice *device);
+void kd_fake_end_break(KdFakeDevice *device);
 
 /* Looking at it */
 const KdFakeStat *kd_fake_get_stat(const KdFakeDevice *device);
 size_t kd_fake_get_pending(const KdFakeDevice *device);
 GBytes *kd_fake_take_received(KdFakeDevice *device);
+char *kd_fake_build_story(const KdFakeDevice *device);
 const char *const *kd_fake_get_controls(KdFakeDevice *device);
 GVariant *kd_fake_get_session(const KdFakeDevice *device);
 gboolean kd_fake_is_open(const KdFakeDevice *device);
