@@ -115,8 +115,7 @@ kd_flow_tell_failed(KdRoute *route, const GError *error)
 void
 kd_flow_tell_reached(KdRoute *route)
 {
-    if (route->is_reached || route->framing == NULL ||
-        route->framing->wire.credit.taken < route->hold_at) {
+    if (route->is_reached || kd_route_get_taken(route) < route->hold_at) {
         return;
     }
     route->is_reached = TRUE;
@@ -161,7 +160,7 @@ get_hold_room(const KdRoute *route, KdSide side)
     if (side != KD_SIDE_LINE || route->hold_at == KD_ROUTE_NO_HOLD) {
         return SIZE_MAX;
     }
-    room = route->hold_at - MIN(route->hold_at, route->framing->wire.credit.taken);
+    room = route->hold_at - MIN(route->hold_at, kd_route_get_taken(route));
     return (size_t)MIN(room, SIZE_MAX);
 }
 
@@ -430,7 +429,8 @@ get_raw_room(KdRoute *route, KdSide side, size_t quantum)
     uint64_t room;
 
     if (route->framing == NULL || side == KD_SIDE_PEER) {
-        return quantum;
+        /* What is held back is not read either: nothing bounds it but the ring. */
+        return MIN(quantum, get_hold_room(route, other(side)));
     }
     wire = &route->framing->wire;
     room = MIN(kd_credit_get_available(&wire->credit), wire->peer_max_data_bytes);
@@ -573,6 +573,8 @@ on_end_run(KdLoopWatch *watch)
             kd_framing_queue(route->framing, KD_FRAME_ACK, NULL, 0);
             (void)kd_flow_flush(route, KD_SIDE_PEER);
         }
+    }
+    if (is_current(route, side, end)) {
         kd_flow_tell_reached(route);
     }
     if (is_current(route, side, end) && side == KD_SIDE_LINE) {

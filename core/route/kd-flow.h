@@ -37,6 +37,7 @@ struct KdRoute {
     KdFraming *framing;
     KdTick tick;
     KdRouteCount count;
+    uint64_t n_dropped; /* bytes of the peer                                                    */
     uint64_t hold_at;
     gboolean is_reached;
     gboolean is_stopped;

@@ -311,8 +311,35 @@ kd_route_get_line_flags(const KdRoute *route)
 }
 
 /**
+ * kd_route_get_heard:
+ * @route: a route
+ *
+ * Returns: how many bytes the peer has said: the offset of the next one
+ */
+uint64_t
+kd_route_get_heard(const KdRoute *route)
+{
+    return route->framing != NULL
+               ? route->framing->wire.credit.received
+               : kd_route_get_taken(route) + kd_ring_get_len(&route->flows[KD_SIDE_PEER].ring);
+}
+
+/**
+ * kd_route_get_taken:
+ * @route: a route
+ *
+ * Returns: how many of the peer's bytes the line has taken, or were dropped
+ */
+uint64_t
+kd_route_get_taken(const KdRoute *route)
+{
+    return route->framing != NULL ? route->framing->wire.credit.taken
+                                  : route->count.from_peer + route->n_dropped;
+}
+
+/**
  * kd_route_hold:
- * @route: a framed route
+ * @route: a route
  * @at: offset in the peer's bytes
  *
  * Lets the line take no byte at or behind @at; reached is called when it has taken those before.
@@ -329,7 +356,7 @@ kd_route_hold(KdRoute *route, uint64_t at)
 
 /**
  * kd_route_unhold:
- * @route: a framed route
+ * @route: a route
  *
  * Lets bytes pass again.
  */
@@ -343,7 +370,7 @@ kd_route_unhold(KdRoute *route)
 
 /**
  * kd_route_drop:
- * @route: a framed route
+ * @route: a route
  *
  * Drops what the peer sent and the line has not taken. Dropped bytes count as taken, so that the
  * offsets stay true (PROTOCOL.md, Breaks).
@@ -357,7 +384,10 @@ kd_route_drop(KdRoute *route)
     size_t len = kd_ring_get_len(ring);
 
     kd_ring_clear(ring);
-    route->framing->wire.credit.taken += len;
+    route->n_dropped += len;
+    if (route->framing != NULL) {
+        route->framing->wire.credit.taken += len;
+    }
     kd_loop_ready(&route->life, 0);
     kd_flow_wake(route, KD_SIDE_PEER);
     return len;

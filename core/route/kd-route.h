@@ -60,6 +60,8 @@ void kd_route_send(KdRoute *route, KdFrameType type, GBytes *payload);
 void kd_route_shut(KdRoute *route, KdSide side);
 void kd_route_hang_up(KdRoute *route);
 uint32_t kd_route_get_line_flags(const KdRoute *route);
+uint64_t kd_route_get_heard(const KdRoute *route);
+uint64_t kd_route_get_taken(const KdRoute *route);
 void kd_route_hold(KdRoute *route, uint64_t at);
 void kd_route_unhold(KdRoute *route);
 uint64_t kd_route_drop(KdRoute *route);

@@ -372,6 +372,14 @@ on_finished(KdRoute *route, KdSide side, int error, void *user)
 }
 
 static void
+on_control_answer(const KdResult *result, void *user)
+{
+    KdSession *session = user;
+
+    kd_route_send(session->route, KD_FRAME_RESULT, kd_result_build(result));
+}
+
+static void
 take_control(KdSession *session, const uint8_t *payload, size_t len)
 {
     g_autoptr(GError) error = NULL;
@@ -396,20 +404,17 @@ say_opened(KdSession *session, const KdEndpoint *endpoint)
         .session = session->id,
         .scheme = (char *)target->scheme,
         .dialect = (char *)"bytes",
-        .controls = target->caps & 0xffffu,
         .has_half_close = (endpoint->flags & KD_ENDPOINT_HALF_CLOSE) != 0,
         .name = (char *)kd_link_get_name(session->link),
     };
-    uint32_t offered;
+    KdControlLink link = {.target = target, .object = kd_link_get_object(session->link)};
 
     if (endpoint->facts != NULL) {
         g_variant_lookup(endpoint->facts, "dialect", "&s", &opened.dialect);
         g_variant_lookup(endpoint->facts, "baud", "u", &opened.baud);
-        if (g_variant_lookup(endpoint->facts, "controls", "u", &offered)) {
-            opened.controls &= offered;
-        }
     }
-    session->controls = kd_control_queue_new(session->route, session->link, opened.controls);
+    link.offered = opened.controls = kd_control_find_offered(target, endpoint->facts);
+    session->controls = kd_control_queue_new(session->route, &link, on_control_answer, session);
     kd_route_send(session->route, KD_FRAME_OPENED, kd_opened_build(&opened));
     kd_wire_advance(kd_route_get_wire(session->route), KD_PHASE_STREAMING);
 }

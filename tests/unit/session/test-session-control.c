@@ -133,6 +133,77 @@ test_two_urgent(KdStageFixture *f, gconstpointer user)
     g_assert_cmpuint(kd_fake_get_stat(f->stage.device)->breaks, ==, 2);
 }
 
+/* They would go out during the break, and be garbled or taken for a part of it. */
+static void
+test_urgent_holds(KdStageFixture *f, gconstpointer user)
+{
+    const KdFakeStat *stat = kd_fake_get_stat(f->stage.device);
+
+    (void)user;
+    open_as(f, "fake:name=1");
+    kd_fake_long_breaks(f->stage.device);
+    kd_test_client_send_control(&f->client, 1, KD_CONTROL_BREAK, TRUE);
+    kd_test_client_send_bytes(&f->client, "later", 5);
+    KD_AWAIT(stat->breaks == 1);
+    kd_stage_settle();
+    kd_test_client_send_bytes(&f->client, "on", 2);
+    kd_stage_settle();
+    g_assert_cmpuint(stat->in, ==, 0);
+    g_assert_cmpuint(stat->in_break, ==, 0);
+    kd_fake_end_break(f->stage.device);
+    expect_done(f, 1);
+    kd_stage_await_received(&f->stage, "lateron");
+}
+
+/* The bytes between two urgent breaks are dropped, those behind the second wait for its end. */
+static void
+test_two_urgent_hold(KdStageFixture *f, gconstpointer user)
+{
+    const KdFakeStat *stat = kd_fake_get_stat(f->stage.device);
+
+    (void)user;
+    open_as(f, "fake:name=1");
+    kd_fake_long_breaks(f->stage.device);
+    kd_test_client_send_control(&f->client, 1, KD_CONTROL_BREAK, TRUE);
+    kd_test_client_send_bytes(&f->client, "between", 7);
+    kd_test_client_send_control(&f->client, 2, KD_CONTROL_BREAK, TRUE);
+    kd_test_client_send_bytes(&f->client, "behind", 6);
+    kd_test_client_send_control(&f->client, 3, KD_CONTROL_STATUS, FALSE);
+    KD_AWAIT(stat->breaks == 1);
+    kd_fake_end_break(f->stage.device);
+    expect_done(f, 1);
+    KD_AWAIT(stat->breaks == 2);
+    kd_stage_settle();
+    g_assert_cmpuint(stat->in, ==, 0);
+    kd_fake_end_break(f->stage.device);
+    g_assert_cmpuint(expect_done(f, 2), ==, 7);
+    expect_done(f, 3);
+    kd_stage_await_received(&f->stage, "behind");
+    g_assert_cmpuint(stat->in_break, ==, 0);
+}
+
+static void
+test_in_order_holds(KdStageFixture *f, gconstpointer user)
+{
+    const KdFakeStat *stat = kd_fake_get_stat(f->stage.device);
+    g_autofree char *story = NULL;
+
+    (void)user;
+    open_as(f, "fake:name=1");
+    kd_fake_long_breaks(f->stage.device);
+    kd_test_client_send_bytes(&f->client, "before", 6);
+    kd_test_client_send_control(&f->client, 1, KD_CONTROL_BREAK, FALSE);
+    kd_test_client_send_bytes(&f->client, "behind", 6);
+    KD_AWAIT(stat->breaks == 1);
+    kd_stage_settle();
+    g_assert_cmpuint(stat->in_break, ==, 0);
+    kd_fake_end_break(f->stage.device);
+    expect_done(f, 1);
+    KD_AWAIT(stat->in == 12);
+    story = kd_fake_build_story(f->stage.device);
+    g_assert_cmpstr(story, ==, "before<break>behind");
+}
+
 static void
 test_break_while_lost(KdStageFixture *f, gconstpointer user)
 {
@@ -249,6 +320,10 @@ main(int argc, char **argv)
     kd_stage_add("/control/urgent-break-cancels-one-that-waits-for-the-line",
                  test_urgent_overtakes);
     kd_stage_add("/control/urgent-breaks-in-one-write-are-all-done", test_two_urgent);
+    kd_stage_add("/control/no-byte-reaches-the-link-during-an-urgent-break", test_urgent_holds);
+    kd_stage_add("/control/bytes-between-urgent-breaks-are-dropped-and-later-ones-wait",
+                 test_two_urgent_hold);
+    kd_stage_add("/control/no-byte-reaches-the-link-during-a-break-in-order", test_in_order_holds);
     kd_stage_add("/control/in-order-waits-for-a-lost-target", test_break_while_lost);
     kd_stage_add("/control/more-than-16-waiting-is-a-protocol-error", test_too_many);
     kd_stage_add("/control/not-offered-gets-an-error-and-goes-on", test_not_offered);

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Control operations of one session: in order with the bytes, or urgent; one at a time. */
+/* Control operations on the line of a route: in order with the bytes, or urgent; one at a time. */
 #include "kd-control-queue.h"
 
-#include <string.h>
-
-/* Unanswered operations that a client may have (PROTOCOL.md, Limits). */
-#define MAX_WAITING 16u
-
-/* One operation, from the frame to the answer. */
+/* One operation, from the request to the answer. */
 typedef struct {
     KdControl control;
     uint64_t dropped_bytes; /* by the route, before the link was asked */
@@ -15,34 +10,58 @@ typedef struct {
 
 struct KdControlQueue {
     KdRoute *route;
-    KdLink *link;
-    uint32_t offered;
+    KdControlLink link;
+    KdControlAnswerFunc on_answer;
+    void *answer_user;
     GQueue waiting; /* (element-type KdOperation) */
     KdOperation *running;
     GCancellable *cancellable;
     KdControlIdleFunc on_idle;
-    void *user;
+    void *idle_user;
     gboolean is_stopped;
 };
 
 static void start_next(KdControlQueue *queue);
 
 /**
+ * kd_control_find_offered:
+ * @target: of the link
+ * @facts: (nullable): a{sv} of its endpoint
+ *
+ * Returns: bit (1 << op) for each operation that this link offers, which may be fewer than its kind
+ */
+uint32_t
+kd_control_find_offered(const KdTarget *target, GVariant *facts)
+{
+    uint32_t offered = target->caps & 0xffffu;
+    uint32_t of_this_one;
+
+    if (facts != NULL && g_variant_lookup(facts, "controls", "u", &of_this_one)) {
+        offered &= of_this_one;
+    }
+    return target->control_async != NULL ? offered : 0;
+}
+
+/**
  * kd_control_queue_new:
- * @route: answers go to its peer; lives longer than the queue
- * @link: open; lives longer than the queue
- * @offered: bit (1 << op) for each operation that the link offers
+ * @route: whose bytes the operations are in order with; lives longer than the queue, or until it is
+ *    stopped
+ * @link: copied
+ * @answer: takes the answers; may be called before kd_control_queue_add() returns
+ * @user: for @answer
  *
  * Returns: (transfer full): an empty queue
  */
 KdControlQueue *
-kd_control_queue_new(KdRoute *route, KdLink *link, uint32_t offered)
+kd_control_queue_new(KdRoute *route, const KdControlLink *link, KdControlAnswerFunc answer,
+                     void *user)
 {
     KdControlQueue *queue = g_new0(KdControlQueue, 1);
 
     queue->route = route;
-    queue->link = link;
-    queue->offered = offered;
+    queue->link = *link;
+    queue->on_answer = answer;
+    queue->answer_user = user;
     g_queue_init(&queue->waiting);
     return queue;
 }
@@ -72,7 +91,7 @@ answer(KdControlQueue *queue, const KdOperation *operation, uint32_t code, uint6
         .id = operation->control.id, .code = code, .value = value, .text = (char *)text};
 
     if (!queue->is_stopped) {
-        kd_route_send(queue->route, KD_FRAME_RESULT, kd_result_build(&result));
+        queue->on_answer(&result, queue->answer_user);
     }
 }
 
@@ -96,9 +115,6 @@ answer_value(KdControlQueue *queue, const KdOperation *operation, GVariant *valu
         number += g_variant_get_uint32(value);
     } else if (value != NULL) {
         text = g_variant_print(value, FALSE);
-        if (strlen(text) > 512) {
-            text[512] = '\0';
-        }
     }
     answer(queue, operation, 0, number, text);
 }
@@ -111,7 +127,7 @@ on_control_done(GObject *source, GAsyncResult *result, gpointer user_data)
     g_autoptr(GError) error = NULL;
     g_autoptr(GVariant) value = NULL;
 
-    if (kd_link_get_target(queue->link)->control_finish(source, result, &value, &error)) {
+    if (queue->link.target->control_finish(source, result, &value, &error)) {
         answer_value(queue, operation, value);
     } else {
         answer_error(queue, operation, error);
@@ -120,7 +136,7 @@ on_control_done(GObject *source, GAsyncResult *result, gpointer user_data)
     if (!queue->is_stopped) {
         start_next(queue);
     } else if (queue->on_idle != NULL) {
-        queue->on_idle(queue->user);
+        queue->on_idle(queue->idle_user);
     }
 }
 
@@ -147,9 +163,8 @@ run(KdControlQueue *queue, KdOperation *operation)
 
     queue->running = operation;
     queue->cancellable = g_cancellable_new();
-    kd_link_get_target(queue->link)
-        ->control_async(kd_link_get_object(queue->link), operation->control.op, owned,
-                        queue->cancellable, on_control_done, queue);
+    queue->link.target->control_async(queue->link.object, operation->control.op, owned,
+                                      queue->cancellable, on_control_done, queue);
 }
 
 /* The next one: an urgent one at once, another when the line has taken the bytes before it. */
@@ -164,6 +179,8 @@ start_next(KdControlQueue *queue)
     if (next == NULL) {
         kd_route_unhold(queue->route);
     } else if (next->control.is_urgent) {
+        /* No byte behind it may reach the link while it runs. */
+        kd_route_hold(queue->route, kd_route_get_taken(queue->route));
         run(queue, g_queue_pop_head(&queue->waiting));
     } else {
         kd_route_hold(queue->route, next->control.at);
@@ -210,24 +227,24 @@ add_urgent(KdControlQueue *queue, KdOperation *operation)
 /**
  * kd_control_queue_add:
  * @queue: a queue
- * @control: from the client
- * @error: the client broke the protocol
+ * @control: with an id for its answer, and its place among the peer's bytes
+ * @error: return location
  *
- * Takes an operation; its answer is sent as a RESULT when it is done.
+ * Takes an operation; it is answered when it is done.
  *
- * Returns: whether the session may go on
+ * Returns: %FALSE with %KD_ERROR_PROTOCOL when %KD_MAX_CONTROLS are unanswered
  */
 gboolean
 kd_control_queue_add(KdControlQueue *queue, const KdControl *control, GError **error)
 {
     KdOperation *operation;
 
-    if (queue->waiting.length + (queue->running != NULL ? 1 : 0) >= MAX_WAITING) {
+    if (queue->waiting.length + (queue->running != NULL ? 1 : 0) >= KD_MAX_CONTROLS) {
         g_set_error(error, KD_ERROR, KD_ERROR_PROTOCOL, "more than %u control operations wait",
-                    MAX_WAITING);
+                    KD_MAX_CONTROLS);
         return FALSE;
     }
-    if (control->op == 0 || control->op >= 16 || (queue->offered & (1u << control->op)) == 0) {
+    if (control->op == 0 || control->op >= 16 || (queue->link.offered & (1u << control->op)) == 0) {
         KdOperation refused = {.control = *control};
 
         answer(queue, &refused, KD_ERROR_NOT_SUPPORTED + 1, 0,
@@ -263,7 +280,7 @@ kd_control_queue_stop(KdControlQueue *queue, KdControlIdleFunc fn, void *user)
         return FALSE;
     }
     queue->on_idle = fn;
-    queue->user = user;
+    queue->idle_user = user;
     g_cancellable_cancel(queue->cancellable);
     return TRUE;
 }
