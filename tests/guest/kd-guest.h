@@ -30,7 +30,7 @@ typedef void (*KdGuestTest)(KdGuest *guest);
 void kd_guest_add(const char *path, KdGuestTest test);
 gboolean kd_guest_ask(KdGuest *guest, const char *command, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
-char *kd_guest_plug(KdGuest *guest, const char *wire, const char *serial);
+void kd_guest_plug(KdGuest *guest, const char *wire, const char *serial);
 void kd_guest_unplug(KdGuest *guest, const char *wire);
 int kd_guest_open_wire(const char *name);
 void kd_guest_await_path(const char *path, gboolean is_there);
