@@ -1,58 +1,58 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One open serial link: opening it, waiting for it to come back, its speed and its end. */
+/* One open serial link: opening it, waiting for it to come back, its controls and its end. */
 #include "serial-link.h"
 
-#include "serial-line.h"
-#include "serial-params.h"
+#include "serial-carrier.h"
+#include "serial-control.h"
+#include "serial-events.h"
+#include "serial-faults.h"
+#include "serial-opening.h"
+#include "serial-sending.h"
 
 #include <kdsrv-support/kd-dial.h>
-
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define RETRY_FIRST_MS 50u
 #define RETRY_LAST_MS  1000u
 /* A link that lived longer than this is opened anew at once. */
 #define STABLE_US (1000 * G_GINT64_CONSTANT(1000))
-/* How long bytes may take to leave before the speed changes or the line is closed, and how often
- * that is looked at: the kernel does not report it */
-#define SENT_LIMIT_US (1000 * G_GINT64_CONSTANT(1000))
-#define SENT_TICK_MS  5u
+/* How long bytes may take to leave before the line is closed */
+#define CLOSE_LIMIT_MS 1000u
+
+/* What was said about a wait, once each */
+typedef enum {
+    TOLD_MISSING = 1u << 0,
+    TOLD_BUSY = 1u << 1,
+    TOLD_OTHER_ADAPTER = 1u << 2,
+    TOLD_FAILURE = 1u << 3,
+} SerialTold;
 
 struct _SerialLink {
     GObject parent_instance;
     const KdHost *host;
     const KdSink *sink;
     SerialPlan *plan;
-    SerialLine *line; /* (nullable): only of a terminal */
+    /* while a terminal is open */
+    SerialLine *line;
+    SerialCarrier *carrier; /* (nullable) */
+    SerialFaults *faults;   /* (nullable) */
+    SerialControl *control; /* (nullable): under way */
+    SerialSending *sending; /* (nullable): before the end */
+    /* of the first opening */
+    SerialAdapter *adapter; /* (nullable) */
+    gboolean is_device;     /* a terminal, and no pty */
+    gboolean is_socket;
     gint64 opened_us;
     guint retry_ms;
     /* of the opening under way */
     GTask *task;
     GSource *timer;
     GSource *cancel;
-    GCancellable *dialling;
-    gboolean is_told;
+    GCancellable *attempt;
+    gboolean is_reopening;
+    guint told; /* SerialTold */
 };
 
 G_DEFINE_TYPE(SerialLink, serial_link, G_TYPE_OBJECT)
-
-/* What an opening makes: dropped whole when it was cancelled */
-typedef struct {
-    int fd;
-    SerialLine *line; /* (nullable) */
-} Opened;
-
-static void
-opened_free(gpointer data)
-{
-    Opened *opened = data;
-    g_clear_pointer(&opened->line, serial_line_free);
-    if (opened->fd >= 0) {
-        close(opened->fd);
-    }
-    g_free(opened);
-}
 
 static void
 clear_source(GSource **source)
@@ -68,10 +68,24 @@ clear_opening(SerialLink *link)
 {
     clear_source(&link->timer);
     clear_source(&link->cancel);
-    if (link->dialling != NULL) {
-        g_cancellable_cancel(link->dialling);
+    if (link->attempt != NULL) {
+        g_cancellable_cancel(link->attempt);
     }
-    g_clear_object(&link->dialling);
+    g_clear_object(&link->attempt);
+}
+
+/* The terminal, and all that looks at it */
+static void
+clear_line(SerialLink *link)
+{
+    if (link->control != NULL) {
+        serial_control_abort(link->control, g_error_new(KD_ERROR, KD_ERROR_LINK_LOST, "%s was lost",
+                                                        link->plan->name));
+    }
+    g_clear_pointer(&link->sending, serial_sending_free);
+    g_clear_pointer(&link->carrier, serial_carrier_free);
+    g_clear_pointer(&link->faults, serial_faults_free);
+    g_clear_pointer(&link->line, serial_line_free);
 }
 
 static void
@@ -79,7 +93,8 @@ serial_link_finalize(GObject *object)
 {
     SerialLink *link = SERIAL_LINK(object);
     clear_opening(link);
-    g_clear_pointer(&link->line, serial_line_free);
+    clear_line(link);
+    g_clear_pointer(&link->adapter, serial_adapter_free);
     g_clear_pointer(&link->plan, serial_plan_free);
     G_OBJECT_CLASS(serial_link_parent_class)->finalize(object);
 }
@@ -100,22 +115,18 @@ serial_link_init(SerialLink *link)
 
 static void try_once(SerialLink *link);
 
-static void
-return_opened(SerialLink *link, int fd, SerialLine *line)
+static GTask *
+steal_task(SerialLink *link)
 {
-    g_autoptr(GTask) task = g_steal_pointer(&link->task);
     clear_opening(link);
-    Opened *opened = g_new0(Opened, 1);
-    opened->fd = fd;
-    opened->line = line;
-    g_task_return_pointer(task, opened, opened_free);
+    return g_steal_pointer(&link->task);
 }
 
 static void
 return_error(SerialLink *link, GError *error)
 {
-    g_autoptr(GTask) task = g_steal_pointer(&link->task);
-    clear_opening(link);
+    g_autoptr(GTask) task = steal_task(link);
+    g_prefix_error(&error, "com: ");
     g_task_return_error(task, error);
 }
 
@@ -123,8 +134,8 @@ static gboolean
 on_cancelled(GCancellable *cancellable, gpointer user_data)
 {
     (void)cancellable;
-    return_error(user_data, g_error_new_literal(G_IO_ERROR, G_IO_ERROR_CANCELLED,
-                                                "com: opening was cancelled"));
+    return_error(user_data,
+                 g_error_new_literal(G_IO_ERROR, G_IO_ERROR_CANCELLED, "opening was cancelled"));
     return G_SOURCE_REMOVE;
 }
 
@@ -133,11 +144,6 @@ on_retry(gpointer user_data)
 {
     SerialLink *link = user_data;
     clear_source(&link->timer);
-    if (!link->is_told && link->sink != NULL && link->sink->event != NULL) {
-        g_autofree char *note = g_strdup_printf("waiting for %s", link->plan->name);
-        link->is_told = TRUE;
-        link->sink->event(link->sink->user, KD_EVENT_NOTE, g_variant_new_string(note));
-    }
     try_once(link);
     return G_SOURCE_REMOVE;
 }
@@ -167,114 +173,96 @@ may_pass_by_itself(const GError *error)
     return FALSE;
 }
 
-static void
-take_failure(SerialLink *link, GError *error)
+/* A device that is plugged in again appears before its permissions do, answers late, and is looked
+ * at by other programs. What no waiting mends has a code of ours: it is forbidden, no terminal, or
+ * can't do what it is asked for. */
+static gboolean
+may_come_back(const GError *error)
 {
-    if (link->plan->is_waited_for && may_pass_by_itself(error)) {
-        g_error_free(error);
-        start_retry(link);
-        return;
-    }
-    g_prefix_error(&error, "com: ");
-    return_error(link, error);
+    return error->domain == G_IO_ERROR || g_error_matches(error, KD_ERROR, KD_ERROR_BUSY) ||
+           g_error_matches(error, KD_ERROR, KD_ERROR_LINK_LOST);
+}
+
+static gboolean
+tell_once(SerialLink *link, SerialTold what)
+{
+    gboolean is_new = (link->told & what) == 0;
+    link->told |= what;
+    return is_new;
 }
 
 static void
-on_dialled(GObject *source, GAsyncResult *result, gpointer user_data)
+note_wait(SerialLink *link, const GError *error)
+{
+    const char *name = link->plan->name;
+    if (!link->is_device) {
+        /* Of a loss the core says `target lost`: no note beside it. */
+        if (!link->is_reopening && tell_once(link, TOLD_MISSING)) {
+            serial_events_note(link->sink, "waiting for %s", name);
+        }
+    } else if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
+        if (tell_once(link, TOLD_MISSING)) {
+            serial_events_note(link->sink, "%s was unplugged: waiting for it", name);
+        }
+    } else if (g_error_matches(error, KD_ERROR, KD_ERROR_BUSY)) {
+        if (tell_once(link, TOLD_BUSY)) {
+            serial_events_note(link->sink, "%s: waiting for that to end", error->message);
+        }
+    } else if (g_error_matches(error, KD_ERROR, KD_ERROR_LINK_LOST)) {
+        if (tell_once(link, TOLD_OTHER_ADAPTER)) {
+            serial_events_note(link->sink, "%s: waiting for the former", error->message);
+        }
+    } else if (link->retry_ms >= RETRY_LAST_MS && tell_once(link, TOLD_FAILURE)) {
+        /* Not at once: the first tries come before udev has set the rights. */
+        serial_events_note(link->sink, "%s: trying on", error->message);
+    }
+}
+
+static void
+take_failure(SerialLink *link, GError *error)
+{
+    gboolean is_awaited = (link->is_reopening && link->is_device && may_come_back(error)) ||
+                          (link->plan->is_waited_for && may_pass_by_itself(error));
+    if (!is_awaited) {
+        return_error(link, error);
+        return;
+    }
+    note_wait(link, error);
+    g_error_free(error);
+    /* The note's taker may have ended it all. */
+    if (link->task != NULL) {
+        start_retry(link);
+    }
+}
+
+static void
+on_attempted(GObject *source, GAsyncResult *result, gpointer user_data)
 {
     g_autoptr(GTask) task = user_data;
     SerialLink *link = g_task_get_source_object(task);
     GError *error = NULL;
     (void)source;
-    int fd = kd_dial_finish(result, &error);
+    g_autoptr(SerialOpened) opened = serial_opening_finish(result, &error);
     if (link->task != task) {
         /* The opening that asked for it has ended. */
         g_clear_error(&error);
-        if (fd >= 0) {
-            close(fd);
-        }
         return;
     }
-    g_clear_object(&link->dialling);
-    if (fd >= 0) {
-        return_opened(link, fd, NULL);
-    } else {
-        take_failure(link, error);
-    }
-}
-
-static void
-open_line(SerialLink *link, int path_fd)
-{
-    GError *error = NULL;
-    /* What a VM shows as a terminal has no speed of its own. */
-    uint32_t baud = link->plan->kind == SERIAL_LINE ? link->plan->baud : 0;
-    g_autoptr(SerialLine) line = serial_line_open(path_fd, link->plan->name, baud, &error);
-    int fd = line != NULL ? serial_line_dup_fd(line, &error) : -1;
-    if (fd >= 0) {
-        return_opened(link, fd, g_steal_pointer(&line));
-    } else {
-        take_failure(link, error);
-    }
-}
-
-/* The path leads through a descriptor, which has to live as long as the dial may try again. */
-typedef struct {
-    GTask *task;
-    int path_fd;
-} PathDial;
-
-static void
-on_path_dialled(GObject *source, GAsyncResult *result, gpointer user_data)
-{
-    g_autofree PathDial *dial = user_data;
-    close(dial->path_fd);
-    on_dialled(source, result, dial->task);
-}
-
-/* Opens what the path names, whatever it is just now: a VM may offer a socket or a terminal. */
-static void
-open_path(SerialLink *link)
-{
-    GError *error = NULL;
-    struct stat info = {0};
-    int path_fd = link->host->open_path(link->host, link->plan->name, &error);
-    if (path_fd < 0) {
+    g_clear_object(&link->attempt);
+    if (opened == NULL) {
         take_failure(link, error);
         return;
     }
-    if (fstat(path_fd, &info) == 0 && S_ISCHR(info.st_mode)) {
-        open_line(link, path_fd);
-        close(path_fd);
-        return;
-    }
-    if (!S_ISSOCK(info.st_mode) || link->plan->kind != SERIAL_PIPE) {
-        close(path_fd);
-        take_failure(link, g_error_new(KD_ERROR, KD_ERROR_PARAM_INVALID,
-                                       link->plan->kind == SERIAL_PIPE
-                                           ? "%s is neither a socket nor a terminal"
-                                           : "%s is not a terminal",
-                                       link->plan->name));
-        return;
-    }
-    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", path_fd);
-    link->dialling = g_cancellable_new();
-    PathDial *dial = g_new0(PathDial, 1);
-    dial->task = g_object_ref(link->task);
-    dial->path_fd = path_fd;
-    kd_dial_path_as_async(path, link->plan->name, link->dialling, on_path_dialled, dial);
+    g_autoptr(GTask) own = steal_task(link);
+    g_task_return_pointer(own, g_steal_pointer(&opened), (GDestroyNotify)serial_opened_free);
 }
 
 static void
 try_once(SerialLink *link)
 {
-    if (link->plan->kind != SERIAL_IP) {
-        open_path(link);
-        return;
-    }
-    link->dialling = g_cancellable_new();
-    kd_dial_host_async(link->host, link->plan->name, link->plan->ip_port, KD_FAMILY_ANY, TRUE,
-                       link->dialling, on_dialled, g_object_ref(link->task));
+    link->attempt = g_cancellable_new();
+    serial_opening_async(link->host, link->plan, link->adapter, link->attempt, on_attempted,
+                         g_object_ref(link->task));
 }
 
 static void
@@ -282,6 +270,7 @@ start_opening(SerialLink *link, GTask *task)
 {
     GCancellable *cancellable = g_task_get_cancellable(task);
     link->task = g_object_ref(task);
+    link->told = 0;
     if (cancellable == NULL) {
         return;
     }
@@ -290,27 +279,47 @@ start_opening(SerialLink *link, GTask *task)
     g_source_attach(link->cancel, g_task_get_context(task));
 }
 
+static void
+take_line(SerialLink *link, SerialLine *line)
+{
+    link->line = line;
+    if (link->opened_us == 0 && !serial_line_is_pty(line)) {
+        link->is_device = link->plan->kind == SERIAL_LINE;
+        link->adapter = serial_adapter_find(serial_line_get_device(line));
+    }
+    link->faults = serial_faults_new(line, link->sink);
+    if (link->plan->has_modem) {
+        link->carrier = serial_carrier_new(line, link->sink);
+    }
+}
+
 /* No KD_ENDPOINT_HALF_CLOSE for sockets: QEMU and VirtualBox take the end of our bytes for a
  * disconnection and close their side, so the target's last words would be lost. */
 static void
-give_endpoint(SerialLink *link, Opened *opened, KdEndpoint *endpoint)
+give_endpoint(SerialLink *link, SerialOpened *opened, KdEndpoint *endpoint)
 {
     GVariantDict facts;
     g_variant_dict_init(&facts, NULL);
     g_variant_dict_insert(&facts, "dialect", "s", "bytes");
-    link->line = g_steal_pointer(&opened->line);
-    link->opened_us = g_get_monotonic_time();
-    if (link->line != NULL) {
+    if (link->plan->has_resets) {
+        g_variant_dict_insert(&facts, "resets", "u", link->plan->resets);
+    }
+    link->is_socket = opened->line == NULL;
+    if (opened->line != NULL) {
+        take_line(link, g_steal_pointer(&opened->line));
         g_variant_dict_insert(&facts, "baud", "u", serial_line_get_baud(link->line));
+        g_variant_dict_insert(&facts, "controls", "u",
+                              serial_control_get_offered(link->line, link->plan));
     } else {
-        g_variant_dict_insert(&facts, "controls", "u", 0u); /* a socket has no speed */
         g_autofree char *peer = kd_dial_build_peer_name(opened->fd);
+        g_variant_dict_insert(&facts, "controls", "u", 0u);
         g_variant_dict_insert(&facts, "peer", "s", peer);
     }
+    link->opened_us = g_get_monotonic_time();
     kd_endpoint_take_fd(endpoint, opened->fd, link->plan->is_drained ? KD_ENDPOINT_DRAIN : 0,
                         g_variant_dict_end(&facts));
     opened->fd = -1;
-    opened_free(opened);
+    serial_opened_free(opened);
 }
 
 /**
@@ -346,7 +355,7 @@ serial_link_open_async(const KdHost *host, SerialPlan *plan, const KdSink *sink,
 SerialLink *
 serial_link_open_finish(GAsyncResult *result, KdEndpoint *endpoint, GError **error)
 {
-    Opened *opened = g_task_propagate_pointer(G_TASK(result), error);
+    SerialOpened *opened = g_task_propagate_pointer(G_TASK(result), error);
     if (opened == NULL) {
         return NULL;
     }
@@ -355,10 +364,14 @@ serial_link_open_finish(GAsyncResult *result, KdEndpoint *endpoint, GError **err
     return g_object_ref(link);
 }
 
+/* ---- opening it anew ------------------------------------------------------------------------- */
+
 /**
  * serial_link_reopen_async:
  *
- * Waits until the link can be opened again; without `reconnect` fails with %KD_ERROR_LINK_LOST.
+ * Waits until the link can be opened again. A device is waited for in any case; a pty's name may be
+ * somebody else's by then, so without `reconnect` its end is final, like a socket's:
+ * %KD_ERROR_LINK_LOST.
  */
 void
 serial_link_reopen_async(SerialLink *link, GCancellable *cancellable, GAsyncReadyCallback callback,
@@ -369,10 +382,11 @@ serial_link_reopen_async(SerialLink *link, GCancellable *cancellable, GAsyncRead
     if (g_task_return_error_if_cancelled(task)) {
         return;
     }
-    if (!link->plan->is_waited_for) {
+    if (!link->plan->is_waited_for && !link->is_device) {
         g_task_return_new_error(task, KD_ERROR, KD_ERROR_LINK_LOST,
-                                "com: the link to %s was lost (reconnect would wait for it)",
-                                link->plan->name);
+                                "com: %s has %s (with reconnect it would be waited for)",
+                                link->plan->name,
+                                link->is_socket ? "closed the connection" : "hung up");
         return;
     }
     if (link->task != NULL) {
@@ -380,15 +394,14 @@ serial_link_reopen_async(SerialLink *link, GCancellable *cancellable, GAsyncRead
                                 link->plan->name);
         return;
     }
-    g_clear_pointer(&link->line, serial_line_free);
-    /* The core says `target lost`: no note beside it. */
-    link->is_told = TRUE;
+    clear_line(link);
+    link->is_reopening = TRUE;
     start_opening(link, task);
     if (g_get_monotonic_time() - link->opened_us >= STABLE_US) {
         link->retry_ms = 0;
         try_once(link);
     } else {
-        /* What accepts and hangs up at once must not make us spin. */
+        /* What opens and hangs up at once must not make us spin. */
         start_retry(link);
     }
 }
@@ -402,7 +415,7 @@ gboolean
 serial_link_reopen_finish(SerialLink *link, GAsyncResult *result, KdEndpoint *endpoint,
                           GError **error)
 {
-    Opened *opened = g_task_propagate_pointer(G_TASK(result), error);
+    SerialOpened *opened = g_task_propagate_pointer(G_TASK(result), error);
     if (opened == NULL) {
         return FALSE;
     }
@@ -410,124 +423,80 @@ serial_link_reopen_finish(SerialLink *link, GAsyncResult *result, KdEndpoint *en
     return TRUE;
 }
 
-/* ---- after the bytes have left --------------------------------------------------------------- */
+/* ---- controls -------------------------------------------------------------------------------- */
 
-/* Waits until the line has sent all, then does what the task is for. */
-typedef struct {
-    gint64 deadline_us;
-    uint32_t baud;
-    void (*then)(GTask *task);
-} Sending;
-
-static gboolean
-is_due(GTask *task)
+/**
+ * serial_link_control_async:
+ * @arg: (nullable): as kd-plugin.h says
+ *
+ * Starts a control operation; one at a time.
+ */
+void
+serial_link_control_async(SerialLink *link, uint32_t op, GVariant *arg, GCancellable *cancellable,
+                          GAsyncReadyCallback callback, gpointer user_data)
 {
-    SerialLink *link = g_task_get_source_object(task);
-    Sending *sending = g_task_get_task_data(task);
-    return link->line == NULL || serial_line_is_sent(link->line) ||
-           g_cancellable_is_cancelled(g_task_get_cancellable(task)) ||
-           g_get_monotonic_time() >= sending->deadline_us;
-}
-
-static gboolean
-on_sent_tick(gpointer user_data)
-{
-    GTask *task = user_data;
-    if (!is_due(task)) {
-        return G_SOURCE_CONTINUE;
-    }
-    ((Sending *)g_task_get_task_data(task))->then(task);
-    return G_SOURCE_REMOVE;
-}
-
-static void
-after_sending(GTask *task, uint32_t baud, void (*then)(GTask *task))
-{
-    Sending *sending = g_new0(Sending, 1);
-    sending->deadline_us = g_get_monotonic_time() + SENT_LIMIT_US;
-    sending->baud = baud;
-    sending->then = then;
-    g_task_set_task_data(task, sending, g_free);
-    if (is_due(task)) {
-        then(task);
-        return;
-    }
-    g_autoptr(GSource) source = g_timeout_source_new(SENT_TICK_MS);
-    g_source_set_callback(source, on_sent_tick, g_object_ref(task), g_object_unref);
-    g_source_attach(source, g_task_get_context(task));
-}
-
-static void
-then_set_baud(GTask *task)
-{
-    SerialLink *link = g_task_get_source_object(task);
-    Sending *sending = g_task_get_task_data(task);
-    GError *error = NULL;
+    g_autoptr(GTask) task = g_task_new(link, cancellable, callback, user_data);
+    g_task_set_source_tag(task, serial_link_control_async);
     if (g_task_return_error_if_cancelled(task)) {
         return;
     }
-    if (link->line == NULL) {
+    if (link->is_socket) {
+        g_task_return_new_error(task, KD_ERROR, KD_ERROR_NOT_SUPPORTED,
+                                "com: %s is a socket: it carries bytes, and no control operations",
+                                link->plan->name);
+    } else if (link->line == NULL) {
         g_task_return_new_error(task, KD_ERROR, KD_ERROR_LINK_LOST, "com: %s is not open",
                                 link->plan->name);
-    } else if (!serial_line_set_baud(link->line, sending->baud, &error)) {
-        g_prefix_error(&error, "com: ");
-        g_task_return_error(task, error);
-    } else {
-        link->plan->baud = sending->baud; /* also after reopening */
-        uint32_t got = serial_line_get_baud(link->line);
-        g_task_return_int(task, got != 0 ? got : sending->baud);
-    }
-}
-
-/**
- * serial_link_set_baud_async:
- *
- * Changes the speed once what the line has taken so far has left, or after a second.
- */
-void
-serial_link_set_baud_async(SerialLink *link, uint32_t baud, GCancellable *cancellable,
-                           GAsyncReadyCallback callback, gpointer user_data)
-{
-    g_autoptr(GTask) task = g_task_new(link, cancellable, callback, user_data);
-    g_task_set_source_tag(task, serial_link_set_baud_async);
-    if (link->plan->kind != SERIAL_LINE) {
-        g_task_return_new_error(task, KD_ERROR, KD_ERROR_NOT_SUPPORTED, "com: %s has no speed",
+    } else if (link->control != NULL) {
+        g_task_return_new_error(task, KD_ERROR, KD_ERROR_BUSY,
+                                "com: another control operation is under way on %s",
                                 link->plan->name);
-    } else if (baud < SERIAL_BAUD_MIN || baud > SERIAL_BAUD_MAX) {
-        g_task_return_new_error(task, KD_ERROR, KD_ERROR_PARAM_INVALID,
-                                "com: baud=%u is not in %u..%u", baud, SERIAL_BAUD_MIN,
-                                SERIAL_BAUD_MAX);
     } else {
-        after_sending(task, baud, then_set_baud);
+        serial_control_start(&link->control, link->line, link->plan, op, arg,
+                             g_steal_pointer(&task));
     }
 }
 
 /**
- * serial_link_set_baud_finish:
+ * serial_link_control_finish:
+ * @out: (out) (transfer full) (nullable): the result, %NULL with an operation that has none
+ * @error: %KD_ERROR_NOT_SUPPORTED: the link has no such operation; %KD_ERROR_LINK_LOST: the device
+ *    has gone; %G_IO_ERROR_TIMED_OUT: the line sends nothing
  *
- * Returns: the speed in effect, or 0
+ * Returns: whether it was done
  */
-uint32_t
-serial_link_set_baud_finish(SerialLink *link, GAsyncResult *result, GError **error)
+gboolean
+serial_link_control_finish(SerialLink *link, GAsyncResult *result, GVariant **out, GError **error)
 {
+    GError *own = NULL;
+    g_autoptr(GVariant) value = g_task_propagate_pointer(G_TASK(result), &own);
     (void)link;
-    gssize baud = g_task_propagate_int(G_TASK(result), error);
-    return baud > 0 ? (uint32_t)baud : 0;
+    if (own != NULL) {
+        g_propagate_error(error, own);
+        return FALSE;
+    }
+    if (out != NULL) {
+        *out = g_steal_pointer(&value);
+    }
+    return TRUE;
 }
+
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void
-then_close(GTask *task)
+on_sent(uint32_t unsent_bytes, gpointer user_data)
 {
-    SerialLink *link = g_task_get_source_object(task);
-    g_clear_pointer(&link->line, serial_line_free);
+    g_autoptr(GTask) task = user_data;
+    (void)unsent_bytes;
+    clear_line(g_task_get_source_object(task));
     g_task_return_boolean(task, TRUE);
 }
 
 /**
  * serial_link_close_async:
  *
- * Gives the line a second to send what it has taken, then restores its settings. The endpoint stays
- * the host's to close.
+ * Ends what is under way, gives the line a second to send what it has taken, then restores its
+ * settings. The endpoint stays the host's to close.
  */
 void
 serial_link_close_async(SerialLink *link, GAsyncReadyCallback callback, gpointer user_data)
@@ -535,10 +504,21 @@ serial_link_close_async(SerialLink *link, GAsyncReadyCallback callback, gpointer
     g_autoptr(GTask) task = g_task_new(link, NULL, callback, user_data);
     g_task_set_source_tag(task, serial_link_close_async);
     if (link->task != NULL) {
-        return_error(link, g_error_new_literal(G_IO_ERROR, G_IO_ERROR_CANCELLED,
-                                               "com: the link was closed"));
+        return_error(link,
+                     g_error_new_literal(G_IO_ERROR, G_IO_ERROR_CANCELLED, "the link was closed"));
     }
-    after_sending(task, 0, then_close);
+    if (link->control != NULL) {
+        serial_control_abort(link->control, g_error_new_literal(G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                                                                "the link was closed"));
+    }
+    /* No event after the end, nor any more before. */
+    g_clear_pointer(&link->carrier, serial_carrier_free);
+    g_clear_pointer(&link->faults, serial_faults_free);
+    if (link->line == NULL) {
+        g_task_return_boolean(task, TRUE);
+        return;
+    }
+    link->sending = serial_sending_new(link->line, CLOSE_LIMIT_MS, on_sent, g_steal_pointer(&task));
 }
 
 /**

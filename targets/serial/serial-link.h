@@ -15,8 +15,10 @@ void serial_link_reopen_async(SerialLink *link, GCancellable *cancellable,
                               GAsyncReadyCallback callback, gpointer user_data);
 gboolean serial_link_reopen_finish(SerialLink *link, GAsyncResult *result, KdEndpoint *endpoint,
                                    GError **error);
-void serial_link_set_baud_async(SerialLink *link, uint32_t baud, GCancellable *cancellable,
-                                GAsyncReadyCallback callback, gpointer user_data);
-uint32_t serial_link_set_baud_finish(SerialLink *link, GAsyncResult *result, GError **error);
+void serial_link_control_async(SerialLink *link, uint32_t op, GVariant *arg,
+                               GCancellable *cancellable, GAsyncReadyCallback callback,
+                               gpointer user_data);
+gboolean serial_link_control_finish(SerialLink *link, GAsyncResult *result, GVariant **out,
+                                    GError **error);
 void serial_link_close_async(SerialLink *link, GAsyncReadyCallback callback, gpointer user_data);
 void serial_link_close_finish(SerialLink *link, GAsyncResult *result);

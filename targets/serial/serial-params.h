@@ -7,6 +7,8 @@
 #define SERIAL_BAUD_MIN 50u
 #define SERIAL_BAUD_MAX 4000000u
 
+static const char *const serial_line_states[] = {"on", "off", NULL};
+
 /* What port= means depends on its neighbours, a device, a path or a host: so it is a string here
  * and serial-plan.c looks closer. */
 static const KdParamSpec serial_params[] = {
@@ -49,5 +51,15 @@ static const KdParamSpec serial_params[] = {
      .type = KD_PARAM_FLAG,
      .flags = KD_PARAM_EXTENSION,
      .help = "keeps the link open after the last session and drops what arrives"},
+    {.key = "dtr",
+     .type = KD_PARAM_CHOICE,
+     .flags = KD_PARAM_EXTENSION,
+     .choices = serial_line_states,
+     .help = "sets DTR of a serial line; left out: as opening leaves it, which raises it"},
+    {.key = "rts",
+     .type = KD_PARAM_CHOICE,
+     .flags = KD_PARAM_EXTENSION,
+     .choices = serial_line_states,
+     .help = "sets RTS of a serial line; left out: as opening leaves it, which raises it"},
     {0},
 };

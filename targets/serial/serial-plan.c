@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -169,6 +170,31 @@ read_kind(SerialPlan *plan, GVariant *params, const char *port, GError **error)
     return plan->name != NULL;
 }
 
+/* Modem lines that are not left to the driver */
+static gboolean
+read_lines(SerialPlan *plan, GVariant *params, GError **error)
+{
+    static const struct {
+        const char *key;
+        uint32_t bit;
+    } lines[] = {{"dtr", TIOCM_DTR}, {"rts", TIOCM_RTS}};
+    for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+        const char *state = NULL;
+        if (!g_variant_lookup(params, lines[i].key, "&s", &state)) {
+            continue;
+        }
+        if (plan->kind != SERIAL_LINE) {
+            g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
+                        "com: %s= does not go with %s: only a serial line has modem lines",
+                        lines[i].key, plan->kind == SERIAL_PIPE ? "pipe" : "ipport=");
+            return FALSE;
+        }
+        plan->lines_mask |= lines[i].bit;
+        plan->lines_value |= strcmp(state, "on") == 0 ? lines[i].bit : 0;
+    }
+    return TRUE;
+}
+
 /**
  * serial_plan_new:
  * @params: as parsed by the table
@@ -197,7 +223,7 @@ serial_plan_new(GVariant *params, GError **error)
     plan->has_modem = get_flag(params, "modem");
     plan->has_resets = g_variant_lookup(params, "resets", "t", &resets);
     plan->resets = (uint32_t)resets;
-    if (!read_kind(plan, params, port, error)) {
+    if (!read_kind(plan, params, port, error) || !read_lines(plan, params, error)) {
         return NULL;
     }
     if (plan->has_modem && plan->kind != SERIAL_LINE) {

@@ -20,6 +20,8 @@ typedef enum {
  * @has_modem: `modem`: the carrier is watched; only of a %SERIAL_LINE
  * @has_resets: whether `resets=` was given
  * @resets: reset packets that the debugger shall send; for the debugger's side
+ * @lines_mask: `dtr=`, `rts=`: which of TIOCM_DTR and TIOCM_RTS are set when opening
+ * @lines_value: those of them that are raised; the others are dropped
  */
 typedef struct {
     SerialKind kind;
@@ -31,6 +33,8 @@ typedef struct {
     gboolean has_modem;
     gboolean has_resets;
     uint32_t resets;
+    uint32_t lines_mask;
+    uint32_t lines_value;
 } SerialPlan;
 
 SerialPlan *serial_plan_new(GVariant *params, GError **error);

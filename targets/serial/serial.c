@@ -60,27 +60,13 @@ static void
 serial_control_async(GObject *link, uint32_t op, GVariant *arg, GCancellable *cancellable,
                      GAsyncReadyCallback callback, gpointer user_data)
 {
-    if (op == KD_CONTROL_BAUD && arg != NULL && g_variant_is_of_type(arg, G_VARIANT_TYPE_UINT32)) {
-        serial_link_set_baud_async(SERIAL_LINK(link), g_variant_get_uint32(arg), cancellable,
-                                   callback, user_data);
-        return;
-    }
-    g_autoptr(GTask) task = g_task_new(link, cancellable, callback, user_data);
-    g_task_return_new_error(task, KD_ERROR, KD_ERROR_NOT_SUPPORTED,
-                            "com: control %u is not available in this version", op);
+    serial_link_control_async(SERIAL_LINK(link), op, arg, cancellable, callback, user_data);
 }
 
 static gboolean
 serial_control_finish(GObject *link, GAsyncResult *result, GVariant **out, GError **error)
 {
-    uint32_t baud = serial_link_set_baud_finish(SERIAL_LINK(link), result, error);
-    if (baud == 0) {
-        return FALSE;
-    }
-    if (out != NULL) {
-        *out = g_variant_ref_sink(g_variant_new_uint32(baud));
-    }
-    return TRUE;
+    return serial_link_control_finish(SERIAL_LINK(link), result, out, error);
 }
 
 static void
@@ -97,7 +83,9 @@ serial_close_finish(GObject *link, GAsyncResult *result)
 
 static const KdTarget serial_target = {
     .struct_size = sizeof(KdTarget),
-    .caps = (1u << KD_CONTROL_BAUD) | KD_TARGET_REOPEN,
+    .caps = (1u << KD_CONTROL_BREAK) | (1u << KD_CONTROL_BAUD) | (1u << KD_CONTROL_PURGE) |
+            (1u << KD_CONTROL_STATUS) | (1u << KD_CONTROL_LINES) | (1u << KD_CONTROL_DRAIN) |
+            KD_TARGET_REOPEN,
     .scheme = "com",
     .summary = "serial lines, serial ports of virtual machines, serial ports over TCP",
     .params = serial_params,

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Watching the carrier of a line behind a modem. The kernel's way to wait for it, TIOCMIWAIT,
+ * sleeps, and can't be polled. */
+#include "serial-carrier.h"
+
+#include "serial-events.h"
+
+#include <sys/ioctl.h>
+
+/* A modem itself takes several hundred milliseconds to tell a lost carrier from a dropout (its
+ * register S10: 1.4 s), and each look is a transfer on the bus of a USB adapter. */
+#define PERIOD_MS 100u
+
+struct SerialCarrier {
+    const SerialLine *line;
+    const KdSink *sink;
+    GSource *timer; /* (nullable): none once the device has gone */
+    gboolean is_first;
+    gboolean is_there;
+    gboolean is_lost; /* and that was told */
+};
+
+static void
+take_change(SerialCarrier *carrier, uint32_t lines)
+{
+    serial_events_tell(carrier->sink, KD_EVENT_LINES, g_variant_new_uint32(lines));
+    if (!carrier->is_there) {
+        carrier->is_lost = TRUE;
+        serial_events_tell(carrier->sink, KD_EVENT_LOST, NULL);
+    } else if (carrier->is_lost) {
+        carrier->is_lost = FALSE;
+        serial_events_tell(carrier->sink, KD_EVENT_BACK, NULL);
+    }
+}
+
+static gboolean
+on_tick(gpointer user_data)
+{
+    SerialCarrier *carrier = user_data;
+    gboolean was_first = carrier->is_first;
+    uint32_t lines = 0;
+    if (!serial_line_get_modem(carrier->line, &lines, NULL)) {
+        g_clear_pointer(&carrier->timer, g_source_unref);
+        return G_SOURCE_REMOVE;
+    }
+    gboolean is_there = (lines & TIOCM_CAR) != 0;
+    carrier->is_first = FALSE;
+    if (was_first && !is_there) {
+        serial_events_note(carrier->sink, "waiting for the carrier of %s",
+                           serial_line_get_name(carrier->line));
+    } else if (!was_first && is_there != carrier->is_there) {
+        carrier->is_there = is_there;
+        take_change(carrier, lines);
+    }
+    carrier->is_there = is_there;
+    return G_SOURCE_CONTINUE;
+}
+
+/**
+ * serial_carrier_new:
+ * @line: has modem lines; outlives it
+ * @sink: told when the carrier goes and comes
+ *
+ * Starts to watch. Without a carrier at the first look, a moment after opening has raised DTR, that
+ * is a note: bytes pass, because the modem has still to be told whom to call.
+ *
+ * Returns: (transfer full)
+ */
+SerialCarrier *
+serial_carrier_new(const SerialLine *line, const KdSink *sink)
+{
+    SerialCarrier *carrier = g_new0(SerialCarrier, 1);
+    carrier->line = line;
+    carrier->sink = sink;
+    carrier->is_first = TRUE;
+    carrier->timer = g_timeout_source_new(PERIOD_MS);
+    g_source_set_callback(carrier->timer, on_tick, carrier, NULL);
+    g_source_attach(carrier->timer, g_main_context_get_thread_default());
+    return carrier;
+}
+
+/**
+ * serial_carrier_free:
+ * @carrier: (transfer full) (nullable)
+ *
+ * Ends watching.
+ */
+void
+serial_carrier_free(SerialCarrier *carrier)
+{
+    if (carrier == NULL) {
+        return;
+    }
+    if (carrier->timer != NULL) {
+        g_source_destroy(carrier->timer);
+        g_source_unref(carrier->timer);
+    }
+    g_free(carrier);
+}
