@@ -2,6 +2,33 @@
 /* Who else has a terminal device open. */
 #include "serial-owner.h"
 
+#include "serial-owner-search.h"
+
+static void
+on_free_devices(gpointer devices)
+{
+    g_ptr_array_unref(devices);
+}
+
+static void
+on_free_searched(gpointer searched)
+{
+    serial_searched_free(searched);
+}
+
+/* In a thread of GLib's pool: the files of /proc have no asynchronous reading, are ready at all
+ * times for poll(), and a machine may have a hundred thousand of them. */
+static void
+search_in_thread(GTask *task, gpointer source, gpointer devices, GCancellable *cancellable)
+{
+    GPtrArray *array = devices;
+    (void)source;
+    serial_owner_search(array, cancellable);
+    SerialSearched *searched = array->len > 0 ? array->pdata[0] : NULL;
+    g_task_return_pointer(task, searched != NULL ? g_steal_pointer(&searched->owner) : NULL,
+                          g_free);
+}
+
 /**
  * serial_owner_find_async:
  * @path_fd: O_PATH descriptor of a character device; not needed after the call
@@ -14,9 +41,14 @@ serial_owner_find_async(int path_fd, GCancellable *cancellable, GAsyncReadyCallb
                         gpointer user_data)
 {
     g_autoptr(GTask) task = g_task_new(NULL, cancellable, callback, user_data);
-    (void)path_fd;
+    GPtrArray *devices = g_ptr_array_new_with_free_func(on_free_searched);
+    SerialSearched *searched = serial_searched_new(path_fd);
     g_task_set_source_tag(task, serial_owner_find_async);
-    g_task_return_pointer(task, NULL, g_free);
+    if (searched != NULL) {
+        g_ptr_array_add(devices, searched);
+    }
+    g_task_set_task_data(task, devices, on_free_devices);
+    g_task_run_in_thread(task, search_in_thread);
 }
 
 /**
