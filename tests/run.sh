@@ -20,6 +20,8 @@ and UndefinedBehaviorSanitizer). As root on Debian it first installs what is mis
   --tidy          and let clang-tidy judge what is shipped
   --no-guest      without the tests on a kernel in a virtual machine (the first time its
                   package, 70 MB, is fetched with apt; it is not installed)
+  --no-kernel     without building the kernel that is debugged (three minutes the first time);
+                  if there is none from before, the tests that need it are skipped
   --no-install    install nothing
 
 The last line is the sum: N passed, N failed, N skipped. The exit status is 0 when nothing failed.
@@ -38,6 +40,7 @@ fuzz=
 tidy=
 install=yes
 guest=guest
+kernel=kernel
 jobs=$(nproc)
 while [ $# -gt 0 ]; do
     case $1 in
@@ -45,6 +48,7 @@ while [ $# -gt 0 ]; do
     --tidy) tidy=tidy ;;
     --no-install) install= ;;
     --no-guest) guest= ;;
+    --no-kernel) kernel= ;;
     -h | --help)
         usage
         exit 0
@@ -67,6 +71,11 @@ while [ $# -gt 0 ]; do
     shift
 done
 [ -z "$fuzz$tidy" ] || [ "$presets" != dev ] || wrong '--fuzz and --tidy need the preset asan'
+# too long for a test of something else
+case $regex in
+'' | *kernel*) ;;
+*) kernel= ;;
+esac
 
 say() {
     echo "== $*"
@@ -111,7 +120,7 @@ count() {
     sed -n "/^<testsuite /,/>\$/s/^[[:space:]]*$2=\"\([0-9]*\)\".*/\1/p" "$1" | head -n 1
 }
 
-[ -z "$install" ] || sh "$source/tests/install-packages.sh" build tests $guest $tidy
+[ -z "$install" ] || sh "$source/tests/install-packages.sh" build tests $guest $kernel $tidy
 # What it can't do the tests in the guest tell, each with the reason.
 if [ -n "$guest" ]; then
     sh "$source/tests/guest/guest.sh" prepare || true
@@ -124,6 +133,19 @@ passed=0
 failed=0
 skipped=0
 status=0
+if [ -n "$kernel" ]; then
+    say "a Linux kernel to be debugged"
+    verdict=0
+    KD_KGDB_JOBS=$jobs sh tests/kgdb/build.sh || verdict=$?
+    # 77: its tests will say why they are skipped
+    case $verdict in
+    0 | 77) ;;
+    *)
+        failed=$((failed + 1))
+        status=1
+        ;;
+    esac
+fi
 for preset in $presets; do
     build=$root/$preset
     results=$build/tests.xml

@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* GDB debugs a Linux kernel over kd and kdsrv, by KGDB on an emulated serial port. */
+#include "kd-e2e-gdb.h"
+#include "kd-e2e-kernel.h"
+#include "kd-e2e-socket.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define N_SESSIONS 20
+/* How much longer than with socat a kernel may take to boot */
+#define MOST_RATIO 1.5
+/* Boots of each kind; more when a busy machine has spoilt some */
+#define LEAST_BOOTS 3u
+#define MOST_BOOTS  9u
+#define SLOW_BYTES  1024u
+
+/**
+ * Lab:
+ * @trans: names the machine's link
+ *
+ * A machine, and a server that may reach it.
+ */
+typedef struct {
+    KdE2eKernel *kernel;
+    char *trans;
+} Lab;
+
+static gboolean
+lab_set_up(Lab *lab, KdE2eStage *stage, guint flags, const char *options)
+{
+    lab->kernel = kd_e2e_kernel_new(stage, flags);
+    if (lab->kernel == NULL) {
+        return FALSE;
+    }
+    lab->trans = g_strdup_printf("com:pipe,port=%s%s", lab->kernel->link, options);
+    if (stage->server == NULL) {
+        kd_e2e_stage_start(stage, "--allow-path", stage->folder, "--allow-path", "/dev/pts", NULL);
+    }
+    return TRUE;
+}
+
+static void
+lab_tear_down(Lab *lab)
+{
+    kd_e2e_kernel_free(lab->kernel);
+    g_free(lab->trans);
+}
+
+static KdE2eProgram *
+start_under_kd(KdE2eStage *stage, const Lab *lab)
+{
+    return kd_e2e_stage_start_kd(stage, lab->trans, "--profile", KD_GDB_PROFILE, "--", "gdb", "-q",
+                                 "-nx", lab->kernel->symbols, NULL);
+}
+
+/* ---- what a debugger does ---- */
+
+static void
+check_memory(KdE2eGdb *gdb)
+{
+    kd_e2e_gdb_expect(gdb, "p linux_banner", "\"Linux version 6.1.");
+    kd_e2e_gdb_expect(gdb, "set var panic_timeout = 4242", "");
+    kd_e2e_gdb_expect(gdb, "maintenance flush dcache", "");
+    kd_e2e_gdb_expect(gdb, "p panic_timeout", "= 4242");
+}
+
+static void
+check_breakpoint(KdE2eGdb *gdb)
+{
+    kd_e2e_gdb_expect(gdb, "break ksys_write", "Breakpoint 1 at");
+    kd_e2e_gdb_expect(gdb, "continue", "Breakpoint 1, ");
+    kd_e2e_gdb_expect(gdb, "bt 1", "ksys_write (");
+    kd_e2e_gdb_expect(gdb, "p count > 0", "= 1");
+    kd_e2e_gdb_expect(gdb, "delete", "");
+}
+
+static void
+expect_in_kernel(KdE2eKernel *kernel, const char *command, const char *answer)
+{
+    g_autofree char *said = kd_e2e_kernel_ask(kernel, command);
+
+    g_assert_cmpstr(said, ==, answer);
+}
+
+/* It boots on, the machine does what it was told to, and it stops again. */
+static void
+check_break_in_by_shell(KdE2eGdb *gdb, KdE2eKernel *kernel)
+{
+    kd_e2e_gdb_expect(gdb, "continue &", "");
+    kd_e2e_kernel_await_up(kernel);
+    expect_in_kernel(kernel, "cat /proc/sys/kernel/panic", "4242");
+    kd_e2e_kernel_tell(kernel, "echo g > /proc/sysrq-trigger");
+    g_free(kd_e2e_program_await(gdb->program, KD_E2E_STDOUT, "SIGTRAP"));
+    kd_e2e_gdb_expect(gdb, "bt 8", "write_sysrq_trigger");
+    kd_e2e_gdb_expect(gdb, "p panic_timeout", "= 4242");
+    kd_e2e_gdb_expect(gdb, "info threads", "init");
+}
+
+static void
+leave(KdE2eGdb *gdb)
+{
+    kd_e2e_gdb_expect(gdb, "detach", "detached");
+    kd_e2e_program_say(gdb->program, "quit\n");
+    g_assert_cmpint(kd_e2e_program_wait(gdb->program), ==, 0);
+}
+
+/* ---- a session ---- */
+
+static void
+check_session(KdE2eStage *stage, guint flags)
+{
+    g_autoptr(KdE2eProgram) kd = NULL;
+    KdE2eGdb gdb;
+    Lab lab;
+
+    if (!lab_set_up(&lab, stage, flags, "")) {
+        return;
+    }
+    kd = start_under_kd(stage, &lab);
+    kd_e2e_gdb_init(&gdb, kd);
+    check_memory(&gdb);
+    check_breakpoint(&gdb);
+    check_break_in_by_shell(&gdb, lab.kernel);
+    leave(&gdb);
+    expect_in_kernel(lab.kernel, "echo alive", "alive");
+    lab_tear_down(&lab);
+}
+
+static void
+test_socket(KdE2eStage *stage, gconstpointer unused)
+{
+    (void)unused;
+    check_session(stage, KD_E2E_KERNEL_WAITS);
+}
+
+static void
+test_terminal(KdE2eStage *stage, gconstpointer unused)
+{
+    (void)unused;
+    check_session(stage, KD_E2E_KERNEL_WAITS | KD_E2E_KERNEL_PTY);
+}
+
+/* ---- one session after the other ---- */
+
+static guint
+count_fds(const KdE2eProgram *program)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/fd", (int)kd_e2e_program_get_pid(program));
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    guint n = 0;
+
+    g_assert_nonnull(dir);
+    while (g_dir_read_name(dir) != NULL) {
+        n++;
+    }
+    return n;
+}
+
+static void
+have_short_session(KdE2eStage *stage, const Lab *lab, guint number)
+{
+    g_autofree char *order = g_strdup_printf("set var panic_timeout = %u", 5000 + number);
+    g_autofree char *panic = g_strdup_printf("%u", 5000 + number);
+    g_autoptr(KdE2eProgram) kd = NULL;
+    KdE2eGdb gdb;
+
+    kd_e2e_kernel_tell(lab->kernel, "echo g > /proc/sysrq-trigger");
+    kd_e2e_kernel_await(lab->kernel, "sysrq: DEBUG");
+    kd = start_under_kd(stage, lab);
+    kd_e2e_gdb_init(&gdb, kd);
+    kd_e2e_gdb_expect(&gdb, "p linux_banner", "\"Linux version 6.1.");
+    kd_e2e_gdb_expect(&gdb, order, "");
+    leave(&gdb);
+    expect_in_kernel(lab->kernel, "cat /proc/sys/kernel/panic", panic);
+}
+
+static void
+test_sessions(KdE2eStage *stage, gconstpointer unused)
+{
+    guint n_fds = 0;
+    Lab lab;
+
+    (void)unused;
+    if (!lab_set_up(&lab, stage, 0, "")) {
+        return;
+    }
+    for (guint i = 0; i < N_SESSIONS; i++) {
+        have_short_session(stage, &lab, i);
+        g_assert_false(kd_e2e_kernel_has_client(lab.kernel));
+        if (i == 0) {
+            n_fds = count_fds(stage->server);
+        }
+    }
+    g_assert_cmpuint(count_fds(stage->server), ==, n_fds);
+    lab_tear_down(&lab);
+}
+
+/* ---- a machine that restarts ---- */
+
+static int
+open_terminal(const char *path)
+{
+    int fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+    g_assert_cmpint(fd, >=, 0);
+    return fd;
+}
+
+/* Byte by byte, so that nothing behind it is taken. */
+static void
+read_until(int fd, const char *text)
+{
+    g_autoptr(GString) all = g_string_new(NULL);
+
+    while (!g_str_has_suffix(all->str, text)) {
+        char byte = 0;
+
+        kd_e2e_read(fd, &byte, 1);
+        g_string_append_c(all, byte);
+    }
+}
+
+static void
+debug_at_terminal(const char *terminal, const Lab *lab, int panic_timeout)
+{
+    const char *argv[] = {"gdb", "-q", "-nx", lab->kernel->symbols, NULL};
+    g_autofree char *target = g_strconcat("target remote ", terminal, NULL);
+    g_autofree char *value = g_strdup_printf("= %d", panic_timeout);
+    g_autoptr(KdE2eProgram) program = kd_e2e_program_new(argv, NULL);
+    KdE2eGdb gdb;
+
+    kd_e2e_gdb_init(&gdb, program);
+    kd_e2e_gdb_expect(&gdb, target, "Remote debugging using");
+    kd_e2e_gdb_expect(&gdb, "p linux_banner", "\"Linux version 6.1.");
+    kd_e2e_gdb_expect(&gdb, "p panic_timeout", value);
+    kd_e2e_gdb_expect(&gdb, "set var panic_timeout = 4242", "");
+    leave(&gdb);
+}
+
+/* kd's terminal lets one debugger after the other use the same session. */
+static void
+test_reboot(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autofree char *terminal = kd_e2e_stage_build_path(stage, "terminal");
+    g_autofree char *option = g_strconcat("--pty=", terminal, NULL);
+    g_autoptr(KdE2eProgram) kd = NULL;
+    Lab lab;
+    int fd;
+
+    (void)unused;
+    if (!lab_set_up(&lab, stage, KD_E2E_KERNEL_WAITS, "")) {
+        return;
+    }
+    kd = kd_e2e_stage_start_kd(stage, lab.trans, option, NULL);
+    g_free(kd_e2e_program_await(kd, KD_E2E_STDERR, "kd: pty "));
+    debug_at_terminal(terminal, &lab, -1);
+    fd = open_terminal(terminal);
+    kd_e2e_kernel_await_up(lab.kernel);
+    read_until(fd, KD_E2E_KERNEL_UP);
+    kd_e2e_kernel_tell(lab.kernel, "echo b > /proc/sysrq-trigger");
+    read_until(fd, "Linux version 6.1.");
+    read_until(fd, KD_E2E_KERNEL_WAITING);
+    close(fd);
+    debug_at_terminal(terminal, &lab, -1);
+    kd_e2e_kernel_await_up(lab.kernel);
+    g_assert_true(kd_e2e_program_is_running(kd));
+    g_assert_null(strstr(kd_e2e_program_get_text(kd, KD_E2E_STDERR), "lost"));
+    lab_tear_down(&lab);
+}
+
+/* ---- booting ---- */
+
+/* Boots a held machine. Returns: how long it took to user space, and frees it */
+static gint64
+measure_boot_us(Lab *lab)
+{
+    gint64 start_us = g_get_monotonic_time();
+
+    kd_e2e_kernel_go(lab->kernel);
+    kd_e2e_kernel_await_up(lab->kernel);
+    return g_get_monotonic_time() - start_us;
+}
+
+static void
+await_client(const Lab *lab)
+{
+    gint64 deadline_us = g_get_monotonic_time() + KD_E2E_DEADLINE_S * G_USEC_PER_SEC;
+
+    while (!kd_e2e_kernel_has_client(lab->kernel)) {
+        g_assert_cmpint(g_get_monotonic_time(), <, deadline_us);
+    }
+}
+
+static gint64
+boot_with_socat(KdE2eStage *stage)
+{
+    g_autofree char *address = NULL;
+    g_autoptr(KdE2eProgram) socat = NULL;
+    gint64 took_us;
+    Lab lab;
+
+    g_assert_true(lab_set_up(&lab, stage, KD_E2E_KERNEL_HELD, ""));
+    address = g_strconcat("UNIX-CONNECT:", lab.kernel->link, NULL);
+    socat =
+        kd_e2e_program_new((const char *[]){"socat", "-u", address, "OPEN:/dev/null", NULL}, NULL);
+    await_client(&lab);
+    took_us = measure_boot_us(&lab);
+    lab_tear_down(&lab);
+    return took_us;
+}
+
+static gint64
+boot_with_nobody(KdE2eStage *stage)
+{
+    gint64 took_us;
+    Lab lab;
+
+    g_assert_true(lab_set_up(&lab, stage, KD_E2E_KERNEL_HELD, ""));
+    took_us = measure_boot_us(&lab);
+    lab_tear_down(&lab);
+    return took_us;
+}
+
+static gint64
+boot_drained(KdE2eStage *stage)
+{
+    g_autoptr(KdE2eProgram) kd = NULL;
+    gint64 took_us;
+    Lab lab;
+
+    g_assert_true(lab_set_up(&lab, stage, KD_E2E_KERNEL_HELD, ",drain"));
+    kd = kd_e2e_stage_start_kd(stage, lab.trans, "--stdio", NULL);
+    await_client(&lab);
+    kd_e2e_program_signal(kd, SIGTERM);
+    g_assert_cmpint(kd_e2e_program_wait(kd), ==, 0);
+    took_us = measure_boot_us(&lab);
+    g_assert_true(kd_e2e_kernel_has_client(lab.kernel));
+    lab_tear_down(&lab);
+    return took_us;
+}
+
+/* A debugger that takes a KiB a second. @fds: what it reads, and what ends it */
+static gpointer
+read_slowly(gpointer fds)
+{
+    const int *ends = fds;
+    char buf[SLOW_BYTES];
+
+    do {
+        kd_e2e_read(ends[0], buf, sizeof buf);
+    } while (!kd_e2e_is_readable(ends[1], 1000));
+    return NULL;
+}
+
+static gint64
+boot_with_slow_reader(KdE2eStage *stage)
+{
+    g_autofree char *path = kd_e2e_stage_build_path(stage, "debugger");
+    g_autofree char *address = g_strconcat("unix:", path, NULL);
+    g_autoptr(KdE2eProgram) kd = NULL;
+    int pipe_fds[2];
+    int fds[2];
+    GThread *reader;
+    gint64 took_us;
+    Lab lab;
+
+    g_assert_true(lab_set_up(&lab, stage, KD_E2E_KERNEL_HELD, ""));
+    kd = kd_e2e_stage_start_kd(stage, lab.trans, "--listen", address, NULL);
+    fds[0] = kd_e2e_dial_unix(path);
+    await_client(&lab);
+    g_assert_cmpint(pipe2(pipe_fds, O_CLOEXEC), ==, 0);
+    fds[1] = pipe_fds[0];
+    reader = g_thread_new("slow reader", read_slowly, fds);
+    took_us = measure_boot_us(&lab);
+    close(pipe_fds[1]);
+    g_thread_join(reader);
+    read_until(fds[0], KD_E2E_KERNEL_UP);
+    close(pipe_fds[0]);
+    close(fds[0]);
+    lab_tear_down(&lab);
+    return took_us;
+}
+
+static int
+compare_times(const void *a, const void *b)
+{
+    gint64 x = *(const gint64 *)a;
+    gint64 y = *(const gint64 *)b;
+
+    return (x > y) - (x < y);
+}
+
+static gint64
+get_median(gint64 *times, gsize n)
+{
+    qsort(times, n, sizeof times[0], compare_times);
+    return times[n / 2];
+}
+
+/* Both in turn, so that other work on this machine meets both. */
+static void
+compare_boots(KdE2eStage *stage, gint64 (*boot)(KdE2eStage *stage))
+{
+    g_autoptr(KdE2eKernel) first = NULL;
+    gint64 with_socat[MOST_BOOTS];
+    gint64 with_ours[MOST_BOOTS];
+    gint64 socat_us = 1;
+    gint64 ours_us = G_MAXINT64;
+
+    if (kd_e2e_is_missing("socat") ||
+        (first = kd_e2e_kernel_new(stage, KD_E2E_KERNEL_HELD)) == NULL) {
+        return;
+    }
+    g_clear_pointer(&first, kd_e2e_kernel_free);
+    for (gsize n = 0; n < MOST_BOOTS && (double)ours_us > MOST_RATIO * (double)socat_us;) {
+        for (gsize until = n + LEAST_BOOTS; n < until; n++) {
+            with_socat[n] = boot_with_socat(stage);
+            with_ours[n] = boot(stage);
+        }
+        socat_us = get_median(with_socat, n);
+        ours_us = get_median(with_ours, n);
+        g_test_message("%" G_GSIZE_FORMAT " boots: %" G_GINT64_FORMAT
+                       " us with socat, %" G_GINT64_FORMAT " us with us",
+                       n, socat_us, ours_us);
+    }
+    g_assert_cmpfloat((double)ours_us, <=, MOST_RATIO * (double)socat_us);
+}
+
+static void
+test_boot_slow_reader(KdE2eStage *stage, gconstpointer unused)
+{
+    (void)unused;
+    compare_boots(stage, boot_with_slow_reader);
+}
+
+static void
+test_boot_drained(KdE2eStage *stage, gconstpointer unused)
+{
+    (void)unused;
+    compare_boots(stage, boot_drained);
+}
+
+static void
+test_boot_nobody(KdE2eStage *stage, gconstpointer unused)
+{
+    (void)unused;
+    compare_boots(stage, boot_with_nobody);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    kd_e2e_add("/e2e/kernel/is-debugged-over-a-socket", test_socket);
+    kd_e2e_add("/e2e/kernel/is-debugged-over-a-terminal", test_terminal);
+    kd_e2e_add("/e2e/kernel/twenty-sessions-leave-nothing-behind", test_sessions);
+    kd_e2e_add("/e2e/kernel/restarts-within-a-session", test_reboot);
+    kd_e2e_add("/e2e/kernel/boots-on-with-a-slow-reader", test_boot_slow_reader);
+    kd_e2e_add("/e2e/kernel/boots-on-after-its-session", test_boot_drained);
+    kd_e2e_add("/e2e/kernel/boots-on-before-any-session", test_boot_nobody);
+    return g_test_run();
+}
