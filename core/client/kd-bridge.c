@@ -2,6 +2,7 @@
 /* Who the debugger is, and one session after the other. */
 #include "kd-bridge.h"
 
+#include "kd-breaks.h"
 #include "kd-child.h"
 #include "kd-connection.h"
 #include "kd-debug-socket.h"
@@ -9,6 +10,7 @@
 #include "kd-notice.h"
 #include "kd-outcome.h"
 #include "kd-pty.h"
+#include "kd-signals.h"
 #include "kd-stdio.h"
 
 #include <glib-unix.h>
@@ -36,6 +38,7 @@ typedef struct {
     const KdHandover *handover;
     GMainLoop *loop;
     KdConnection *connection;
+    KdBreaks *breaks;
     KdDebugSocket *socket;
     KdPty *pty;
     KdChild *child;
@@ -140,6 +143,12 @@ on_interrupt(gpointer data)
     KdBridge *bridge = data;
 
     return bridge->child != NULL ? G_SOURCE_CONTINUE : on_end_signal(bridge);
+}
+
+static void
+on_break_signal(gboolean is_urgent, void *user)
+{
+    kd_breaks_take_signal(((KdBridge *)user)->breaks, is_urgent);
 }
 
 /* ---- the started debugger ---- */
@@ -287,6 +296,7 @@ on_ended(KdConnection *connection, const GError *error, void *user)
     bridge->connection = NULL;
     bridge->is_open = FALSE;
     bridge->is_joined = FALSE;
+    kd_breaks_set_connection(bridge->breaks, NULL);
     kd_connection_free(connection);
     go_on(bridge, was_joined, status);
 }
@@ -302,6 +312,7 @@ start_session(KdBridge *bridge)
 {
     bridge->connection =
         kd_connection_new(bridge->plan, bridge->registry, &connection_funcs, bridge);
+    kd_breaks_set_connection(bridge->breaks, bridge->connection);
     kd_connection_start(bridge->connection);
 }
 
@@ -398,8 +409,11 @@ prepare(KdBridge *bridge, GError **error)
 static void
 clear_bridge(KdBridge *bridge)
 {
+    kd_signals_stop();
     g_clear_handle_id(&bridge->timer_id, g_source_remove);
+    kd_breaks_set_connection(bridge->breaks, NULL);
     g_clear_pointer(&bridge->connection, kd_connection_free);
+    g_clear_pointer(&bridge->breaks, kd_breaks_free);
     drop_debugger(bridge);
     g_clear_pointer(&bridge->socket, kd_debug_socket_free);
     g_clear_pointer(&bridge->pty, kd_pty_free);
@@ -425,6 +439,7 @@ kd_bridge_run(const KdPlan *plan, const KdRegistry *registry, const KdHandover *
     g_autoptr(GError) error = NULL;
 
     bridge.loop = g_main_loop_new(NULL, FALSE);
+    bridge.breaks = kd_breaks_new();
     kd_endpoint_init(&bridge.debugger);
     (void)signal(SIGPIPE, SIG_IGN);
     /* Never removed: GLib would restore the default action, and a signal that comes while things
@@ -432,7 +447,7 @@ kd_bridge_run(const KdPlan *plan, const KdRegistry *registry, const KdHandover *
     g_unix_signal_add(SIGTERM, on_end_signal, &bridge);
     g_unix_signal_add(SIGHUP, on_end_signal, &bridge);
     g_unix_signal_add(SIGINT, on_interrupt, &bridge);
-    if (!prepare(&bridge, &error)) {
+    if (!kd_signals_start(on_break_signal, &bridge, &error) || !prepare(&bridge, &error)) {
         print_error(error);
         clear_bridge(&bridge);
         return kd_outcome_get_status(error);

@@ -41,6 +41,14 @@ on_exited(GObject *source, GAsyncResult *result, gpointer data)
     child->ended(status, child->user);
 }
 
+/* Between fork and exec. The terminal sends CTRL+\ to both, and it is meant for us. */
+static void
+on_child_setup(gpointer data)
+{
+    (void)data;
+    (void)signal(SIGQUIT, SIG_IGN);
+}
+
 /**
  * kd_child_new:
  * @argv: (array zero-terminated=1): program and arguments
@@ -62,6 +70,7 @@ kd_child_new(const char *const *argv, char *const *environment, KdChildFunc ende
     g_autoptr(GSubprocess) process = NULL;
     KdChild *child;
 
+    g_subprocess_launcher_set_child_setup(launcher, on_child_setup, NULL, NULL);
     for (; *environment != NULL; environment++) {
         g_auto(GStrv) pair = g_strsplit(*environment, "=", 2);
 

@@ -137,6 +137,11 @@ kd_client_build_help(void)
         "  --listen tcp:HOST:PORT     a port, 0 for any; one debugger after the other\n"
         "  -- DEBUGGER ARGUMENTS      started on the link as its profile says\n"
         "\n"
+        "While it runs:\n"
+        "  CTRL+\\, SIGQUIT, SIGUSR1   BREAK, behind the bytes that the debugger has sent\n"
+        "  SIGUSR2                    BREAK at once; bytes that still wait are dropped\n"
+        "  CTRL+C, SIGTERM            end; CTRL+C is the debugger's while one runs behind --\n"
+        "\n"
         "Profiles: $XDG_CONFIG_HOME/%s/*.conf, %s/*.conf\n"
         "Exit status: 0 clean, 1 failed, 2 wrong usage; with -- that of the debugger.\n",
         usage, FOLDER_NAME, KD_DEBUGGER_DIR);

@@ -2,6 +2,7 @@
 /* One session of a debugger with a target, over a server or on this machine. */
 #include "kd-connection.h"
 
+#include "kd-control-queue.h"
 #include "kd-dial-up.h"
 #include "kd-direct.h"
 #include "kd-remote.h"
@@ -46,6 +47,7 @@ kd_connection_new(const KdPlan *plan, const KdRegistry *registry, const KdConnec
     connection->registry = registry;
     connection->funcs = funcs;
     connection->user = user;
+    connection->controls = kd_controls_new();
     return connection;
 }
 
@@ -53,12 +55,14 @@ kd_connection_new(const KdPlan *plan, const KdRegistry *registry, const KdConnec
  * kd_connection_free:
  * @connection: (transfer full) (nullable): a connection
  *
- * Cuts what is still there; nothing is told any more.
+ * Cuts what is still there; nothing is told any more, but that what is unanswered was not done.
  */
 void
 kd_connection_free(KdConnection *connection)
 {
     if (connection != NULL) {
+        connection->is_open = FALSE;
+        kd_controls_free(g_steal_pointer(&connection->controls));
         connection->ops->free(connection);
     }
 }
@@ -91,6 +95,70 @@ kd_connection_join(KdConnection *connection, KdDebuggerKind kind, KdEndpoint *en
                    GError **error)
 {
     return connection->ops->join(connection, kind, endpoint, error);
+}
+
+/**
+ * kd_connection_has_control:
+ * @connection: started
+ * @op: KD_CONTROL_*
+ *
+ * Returns: whether its target is open and offers the operation
+ */
+gboolean
+kd_connection_has_control(const KdConnection *connection, uint32_t op)
+{
+    return connection->is_open && op < 32 && (connection->offered & (1u << op)) != 0;
+}
+
+static gboolean
+check_control(const KdConnection *connection, uint32_t op, GError **error)
+{
+    if (!connection->is_open) {
+        g_set_error_literal(error, KD_ERROR, KD_ERROR_FAILED, "the target is not open");
+        return FALSE;
+    }
+    if (!kd_connection_has_control(connection, op)) {
+        g_propagate_error(error, kd_controls_build_refusal(op));
+        return FALSE;
+    }
+    if (connection->is_lost) {
+        g_set_error_literal(error, KD_ERROR, KD_ERROR_LINK_LOST, "the target is lost");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/**
+ * kd_connection_control:
+ * @connection: started
+ * @control: op, urgency and arguments; id and place are the connection's to fill in
+ * @fn: takes the answer; may be called before this returns
+ * @user: for @fn
+ *
+ * Asks for a control operation, in order with what the debugger has said so far. Errors a caller
+ * branches on: %KD_ERROR_NOT_SUPPORTED, %KD_ERROR_LINK_LOST, %KD_ERROR_BUSY when %KD_MAX_CONTROLS
+ * are unanswered.
+ */
+void
+kd_connection_control(KdConnection *connection, const KdControl *control, KdControlledFunc fn,
+                      void *user)
+{
+    g_autoptr(GError) error = NULL;
+    KdControl complete = *control;
+
+    if (!check_control(connection, control->op, &error)) {
+        fn(0, NULL, error, user);
+        return;
+    }
+    complete.id = kd_controls_add(connection->controls, fn, user);
+    if (complete.id == 0) {
+        g_set_error(&error, KD_ERROR, KD_ERROR_BUSY, "%u requests are unanswered", KD_MAX_CONTROLS);
+        fn(0, NULL, error, user);
+        return;
+    }
+    if (!connection->ops->control(connection, &complete, &error)) {
+        kd_controls_take_error(connection->controls, complete.id, error);
+    }
 }
 
 /**

@@ -2,6 +2,7 @@
 /* One session of a debugger with a target, over a server or on this machine. */
 #pragma once
 
+#include "kd-controls.h"
 #include "kd-end.h"
 #include "kd-plan.h"
 #include "kd-registry.h"
@@ -35,6 +36,8 @@ typedef struct {
  * KdConnectionOps:
  * @start: begins to open the target
  * @join: gives it the debugger
+ * @control: asks for an operation of an open target, in order with what the debugger has said so
+ *    far; its result goes to the connection's controls
  * @leave: ends it when all that the debugger said has arrived
  * @close: ends it
  * @free: frees it in whatever state it is
@@ -45,6 +48,7 @@ typedef struct {
     void (*start)(KdConnection *connection);
     gboolean (*join)(KdConnection *connection, KdDebuggerKind kind, KdEndpoint *endpoint,
                      GError **error);
+    gboolean (*control)(KdConnection *connection, const KdControl *control, GError **error);
     void (*leave)(KdConnection *connection);
     void (*close)(KdConnection *connection);
     void (*free)(KdConnection *connection);
@@ -57,6 +61,10 @@ typedef struct {
  * @user: for @funcs
  * @plan: (unowned): what to open
  * @registry: (unowned): loaded plugins
+ * @controls: asked for and not answered
+ * @offered: bit (1 << op) for each control operation of the open target
+ * @is_open: the target answers, and the session goes on
+ * @is_lost: the target was lost and is not back yet
  *
  * First member of both kinds.
  */
@@ -66,6 +74,10 @@ struct KdConnection {
     void *user;
     const KdPlan *plan;
     const KdRegistry *registry;
+    KdControls *controls;
+    uint32_t offered;
+    gboolean is_open;
+    gboolean is_lost;
 };
 
 gboolean kd_connection_check(const KdPlan *plan, const KdRegistry *registry,
@@ -76,6 +88,9 @@ void kd_connection_free(KdConnection *connection);
 void kd_connection_start(KdConnection *connection);
 gboolean kd_connection_join(KdConnection *connection, KdDebuggerKind kind, KdEndpoint *endpoint,
                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean kd_connection_has_control(const KdConnection *connection, uint32_t op);
+void kd_connection_control(KdConnection *connection, const KdControl *control, KdControlledFunc fn,
+                           void *user);
 void kd_connection_leave(KdConnection *connection);
 void kd_connection_close(KdConnection *connection);
 char *kd_connection_build_identity(void);

@@ -2,6 +2,7 @@
 /* A connection without a server: a link of this machine, opened by the same plugins. */
 #include "kd-direct.h"
 
+#include "kd-control-queue.h"
 #include "kd-hangup.h"
 #include "kd-notice.h"
 #include "kd-params.h"
@@ -17,6 +18,7 @@
  * KdDirect:
  * @waiting: (nullable): cancels the opening or reopening that goes on
  * @link: (nullable): the plugin's object
+ * @queue: (nullable): control operations on @link
  * @line: opened, and not yet in the route
  * @lost_id: tells of the loss, 0 = it was told or there is none
  * @hangup_id: tells that the half-closed debugger is gone, 0 = none
@@ -29,6 +31,7 @@ typedef struct {
     KdRoute *route;
     GCancellable *waiting;
     GObject *link;
+    KdControlQueue *queue;
     KdEndpoint line;
     guint lost_id;
     guint hangup_id;
@@ -39,7 +42,6 @@ typedef struct {
     gboolean has_half_close;
     gboolean is_debugger_finished;
     gboolean is_line_finished;
-    gboolean is_lost; /* and it was told                                                        */
     gboolean is_closing; /* the plugin's close_async goes on, or the session has ended          */
     gboolean is_freed;
 } KdDirect;
@@ -61,6 +63,7 @@ clear_sources(KdDirect *direct)
 static void
 free_memory(KdDirect *direct)
 {
+    g_clear_pointer(&direct->queue, kd_control_queue_free);
     g_clear_object(&direct->link);
     g_clear_error(&direct->reason);
     g_free(direct);
@@ -72,7 +75,9 @@ end_session(KdDirect *direct)
     GError *reason = g_steal_pointer(&direct->reason);
 
     direct->is_closing = TRUE;
+    direct->base.is_open = FALSE;
     clear_sources(direct);
+    g_clear_pointer(&direct->queue, kd_control_queue_free);
     g_clear_pointer(&direct->route, kd_route_free);
     kd_endpoint_clear(&direct->line);
     g_clear_object(&direct->link);
@@ -94,6 +99,14 @@ on_closed(GObject *source, GAsyncResult *result, gpointer data)
     end_session(direct);
 }
 
+static void
+on_controls_idle(void *user)
+{
+    KdDirect *direct = user;
+
+    direct->target->close_async(direct->link, on_closed, direct);
+}
+
 /* The link is told while its endpoint is still open, and gone before the session's end is told. */
 static void
 close_link(KdDirect *direct, GError *reason)
@@ -111,10 +124,13 @@ close_link(KdDirect *direct, GError *reason)
         return;
     }
     direct->is_closing = TRUE;
+    direct->base.is_open = FALSE;
     if (direct->route != NULL) {
         kd_route_stop(direct->route);
     }
-    direct->target->close_async(direct->link, on_closed, direct);
+    if (direct->queue == NULL || !kd_control_queue_stop(direct->queue, on_controls_idle, direct)) {
+        on_controls_idle(direct);
+    }
 }
 
 static void
@@ -140,8 +156,8 @@ direct_free(KdConnection *connection)
 static void
 tell_lost(KdDirect *direct, gboolean is_lost)
 {
-    if (direct->is_lost != is_lost) {
-        direct->is_lost = is_lost;
+    if (direct->base.is_lost != is_lost) {
+        direct->base.is_lost = is_lost;
         kd_notice_print_event(is_lost ? KD_EVENT_LOST : KD_EVENT_BACK, NULL);
     }
 }
@@ -274,9 +290,27 @@ on_finished(KdRoute *route, KdSide side, int error, void *user)
     }
 }
 
+static void
+on_reached(KdRoute *route, void *user)
+{
+    (void)route;
+    kd_control_queue_reached(((KdDirect *)user)->queue);
+}
+
+static void
+on_answer(const KdResult *result, void *user)
+{
+    KdDirect *direct = user;
+
+    if (!direct->is_freed) {
+        kd_controls_take_result(direct->base.controls, result);
+    }
+}
+
 /* A raw route has a debugger for its peer, which can neither break a protocol nor send frames. */
 static const KdRouteFuncs route_funcs = {
     .finished = on_finished,
+    .reached = on_reached,
 };
 
 /* ---- opening ---- */
@@ -302,6 +336,22 @@ on_event(void *user, uint32_t event, GVariant *arg)
         text = g_variant_get_string(held, NULL);
     }
     kd_notice_print_event(event, text);
+}
+
+static void
+take_link(KdDirect *direct)
+{
+    KdControlLink link = {
+        .target = direct->target,
+        .object = direct->link,
+        .offered = kd_control_find_offered(direct->target, direct->line.facts),
+    };
+
+    direct->has_half_close = (direct->line.flags & KD_ENDPOINT_HALF_CLOSE) != 0;
+    direct->route = kd_route_new(&route_funcs, direct);
+    direct->queue = kd_control_queue_new(direct->route, &link, on_answer, direct);
+    direct->base.offered = link.offered;
+    direct->base.is_open = TRUE;
 }
 
 static void
@@ -332,7 +382,7 @@ on_opened(GObject *source, GAsyncResult *result, gpointer data)
         close_link(direct, NULL);
         return;
     }
-    direct->has_half_close = (direct->line.flags & KD_ENDPOINT_HALF_CLOSE) != 0;
+    take_link(direct);
     direct->base.funcs->opened(&direct->base, direct->base.user);
 }
 
@@ -409,9 +459,18 @@ direct_join(KdConnection *connection, KdDebuggerKind kind, KdEndpoint *endpoint,
 
     direct->kind = kind;
     direct->debugger_fd = endpoint->fd;
-    direct->route = kd_route_new(&route_funcs, direct);
     return kd_route_join(direct->route, KD_SIDE_PEER, endpoint, error) &&
            kd_route_join(direct->route, KD_SIDE_LINE, &direct->line, error);
+}
+
+static gboolean
+direct_control(KdConnection *connection, const KdControl *control, GError **error)
+{
+    KdDirect *direct = (KdDirect *)connection;
+    KdControl complete = *control;
+
+    complete.at = kd_route_get_heard(direct->route);
+    return kd_control_queue_add(direct->queue, &complete, error);
 }
 
 static void
@@ -423,6 +482,7 @@ direct_close(KdConnection *connection)
 static const KdConnectionOps direct_ops = {
     .start = direct_start,
     .join = direct_join,
+    .control = direct_control,
     .leave = direct_close,
     .close = direct_close,
     .free = direct_free,

@@ -134,12 +134,15 @@ take_opened(KdLogin *login, KdRoute *route, const uint8_t *payload, size_t len, 
 }
 
 static gboolean
-take_event(const uint8_t *payload, size_t len, GError **error)
+take_event(KdLogin *login, const uint8_t *payload, size_t len, GError **error)
 {
     g_autoptr(KdEvent) event = kd_event_parse(payload, len, error);
 
     if (event == NULL) {
         return FALSE;
+    }
+    if (event->kind == KD_EVENT_LOST || event->kind == KD_EVENT_BACK) {
+        login->is_lost = event->kind == KD_EVENT_LOST;
     }
     kd_notice_print_event(event->kind, event->text);
     return TRUE;
@@ -171,7 +174,7 @@ kd_login_take_frame(KdLogin *login, KdRoute *route, const KdFrameHeader *header,
     case KD_FRAME_OPENED:
         return take_opened(login, route, payload, len, error);
     case KD_FRAME_EVENT:
-        return take_event(payload, len, error);
+        return take_event(login, payload, len, error);
     case KD_FRAME_CLOSE:
         login->close = kd_close_parse(payload, len, error);
         return login->close != NULL;

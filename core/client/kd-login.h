@@ -9,12 +9,14 @@
  * KdLogin:
  * @trans: (unowned): the link's string
  * @is_authenticated: the server knows us, or does not want to
+ * @is_lost: the target was lost and is not back yet
  * @opened: (nullable): what the server says about the link
  * @close: (nullable): what the server said last
  */
 typedef struct {
     const char *trans;
     gboolean is_authenticated;
+    gboolean is_lost;
     KdOpened *opened;
     KdClose *close;
 } KdLogin;

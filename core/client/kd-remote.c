@@ -85,6 +85,7 @@ end_session(KdRemote *remote)
 {
     GError *reason = g_steal_pointer(&remote->reason);
 
+    remote->base.is_open = FALSE;
     clear_sources(remote);
     if (reason != NULL && remote->route != NULL) {
         g_prefix_error(&reason, "%s: ", remote->name); /* before, the transport names itself */
@@ -236,6 +237,26 @@ on_preamble(KdRoute *route, uint16_t major, uint16_t minor, void *user)
     }
 }
 
+static gboolean
+take_result(KdRemote *remote, const uint8_t *payload, size_t len, GError **error)
+{
+    g_autoptr(KdResult) result = kd_result_parse(payload, len, error);
+
+    if (result == NULL) {
+        return FALSE;
+    }
+    kd_controls_take_result(remote->base.controls, result);
+    return TRUE;
+}
+
+static void
+take_opened(KdRemote *remote)
+{
+    remote->base.offered = remote->login.opened->controls;
+    remote->base.is_open = TRUE;
+    remote->base.funcs->opened(&remote->base, remote->base.user);
+}
+
 static void
 on_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payload, void *user)
 {
@@ -243,6 +264,12 @@ on_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payload, vo
     GError *error = NULL;
 
     if (remote->is_closing) {
+        return;
+    }
+    if (header->type == KD_FRAME_RESULT) {
+        if (!take_result(remote, payload, header->length, &error)) {
+            fail_session(remote, error);
+        }
         return;
     }
     if (!kd_login_take_frame(&remote->login, route, header, payload, &error)) {
@@ -259,9 +286,10 @@ on_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payload, vo
     if (remote->login.is_authenticated && !remote->is_leaving) {
         g_clear_handle_id(&remote->timer_id, g_source_remove);
     }
+    remote->base.is_lost = remote->login.is_lost;
     if (remote->login.opened != NULL && !remote->is_opened) {
         remote->is_opened = TRUE;
-        remote->base.funcs->opened(&remote->base, remote->base.user);
+        take_opened(remote);
     }
 }
 
@@ -472,6 +500,22 @@ remote_join(KdConnection *connection, KdDebuggerKind kind, KdEndpoint *endpoint,
     return remote->is_joined;
 }
 
+/* Every DATA frame before it was queued before it, so the place is the count of what was sent. */
+static gboolean
+remote_control(KdConnection *connection, const KdControl *control, GError **error)
+{
+    KdRemote *remote = (KdRemote *)connection;
+    KdControl complete = *control;
+
+    if (remote->is_closing || remote->is_leaving) {
+        g_set_error_literal(error, KD_ERROR, KD_ERROR_FAILED, "the session is ending");
+        return FALSE;
+    }
+    complete.at = kd_route_get_wire(remote->route)->credit.sent;
+    kd_route_send(remote->route, KD_FRAME_CONTROL, kd_control_build(&complete));
+    return TRUE;
+}
+
 static void
 remote_leave(KdConnection *connection)
 {
@@ -493,6 +537,7 @@ remote_close(KdConnection *connection)
 static const KdConnectionOps remote_ops = {
     .start = remote_start,
     .join = remote_join,
+    .control = remote_control,
     .leave = remote_leave,
     .close = remote_close,
     .free = remote_free,

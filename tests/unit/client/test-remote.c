@@ -22,6 +22,7 @@ typedef struct {
     gboolean has_half_close;
     gboolean is_mute;
     uint16_t other_major; /* of its preamble, when not 0 */
+    uint32_t controls;
 
     KdRoute *route;
     char *trans;
@@ -30,6 +31,8 @@ typedef struct {
     uint32_t close_heard;
     gboolean is_fin_heard;
     gboolean is_cut;
+    guint n_controls;
+    KdControl last_control;
     int target; /* what the target has at its end of the link */
 } Server;
 
@@ -139,6 +142,7 @@ answer_open(Server *server)
     KdOpened opened = {.session = 1,
                        .scheme = (char *)"com",
                        .dialect = (char *)"bytes",
+                       .controls = server->controls,
                        .has_half_close = server->has_half_close,
                        .name = (char *)"com:Port=/p.sock"};
     KdEndpoint endpoint;
@@ -199,6 +203,9 @@ on_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payload, vo
         server->identity = g_strdup(open->identity);
         kd_wire_advance(kd_route_get_wire(route), KD_PHASE_OPENING);
         answer_open(server);
+    } else if (header->type == KD_FRAME_CONTROL) {
+        g_assert_true(kd_control_parse(&server->last_control, payload, header->length, NULL));
+        server->n_controls++;
     } else if (header->type == KD_FRAME_CLOSE) {
         g_autoptr(KdClose) close = kd_close_parse(payload, header->length, NULL);
 
@@ -575,6 +582,168 @@ test_closed_while_dialling(void)
     clear(&client, &server);
 }
 
+/* ---- control operations ---- */
+
+typedef struct {
+    guint n;
+    uint64_t value;
+    char *text;
+    GError *error;
+} Answer;
+
+static void
+on_controlled(uint64_t value, const char *text, const GError *error, void *user)
+{
+    Answer *answer = user;
+
+    answer->n++;
+    answer->value = value;
+    g_free(answer->text);
+    answer->text = g_strdup(text);
+    g_clear_error(&answer->error);
+    answer->error = error != NULL ? g_error_copy(error) : NULL;
+}
+
+static void
+clear_answer(Answer *answer)
+{
+    g_free(answer->text);
+    g_clear_error(&answer->error);
+}
+
+static void
+control(Client *client, uint16_t op, Answer *answer)
+{
+    KdControl control = {.op = op, .arg = 7, .arg2 = 9};
+
+    kd_connection_control(client->connection, &control, on_controlled, answer);
+}
+
+static void
+send_result(Server *server, uint32_t id, uint32_t code, const char *text)
+{
+    KdResult result = {.id = id, .code = code, .value = 12, .text = (char *)text};
+
+    kd_route_send(server->route, KD_FRAME_RESULT, kd_result_build(&result));
+}
+
+static void
+open_with_controls(Server *server, Client *client)
+{
+    *server = (Server){.mechanism = "none",
+                       .close_instead = NOT_SAID,
+                       .controls = 1u << KD_CONTROL_BREAK | 1u << KD_CONTROL_STATUS};
+    start_server(server);
+    start_client(client);
+    WAIT_FOR(client->is_open);
+}
+
+static void
+test_control(void)
+{
+    Answer answer = {0};
+    Client client;
+    Server server;
+
+    open_with_controls(&server, &client);
+    write_text(client.debugger, "five5");
+    read_text(server.target, "five5");
+    control(&client, KD_CONTROL_BREAK, &answer);
+    WAIT_FOR(server.n_controls == 1);
+    g_assert_cmpuint(server.last_control.op, ==, KD_CONTROL_BREAK);
+    g_assert_cmpuint(server.last_control.at, ==, 5);
+    g_assert_cmpuint(server.last_control.arg, ==, 7);
+    g_assert_cmpuint(server.last_control.arg2, ==, 9);
+    g_assert_cmpuint(answer.n, ==, 0);
+    send_result(&server, server.last_control.id + 1, 0, "to nobody");
+    send_result(&server, server.last_control.id, 0, "text");
+    WAIT_FOR(answer.n == 1);
+    g_assert_no_error(answer.error);
+    g_assert_cmpuint(answer.value, ==, 12);
+    g_assert_cmpstr(answer.text, ==, "text");
+    control(&client, KD_CONTROL_STATUS, &answer);
+    WAIT_FOR(server.n_controls == 2);
+    send_result(&server, server.last_control.id, KD_ERROR_LINK_LOST + 1, "it is gone");
+    WAIT_FOR(answer.n == 2);
+    g_assert_error(answer.error, KD_ERROR, KD_ERROR_LINK_LOST);
+    g_assert_cmpstr(answer.error->message, ==, "it is gone");
+    clear_answer(&answer);
+    clear(&client, &server);
+}
+
+static void
+test_control_refused(void)
+{
+    Answer answer = {0};
+    Client client;
+    Server server = {.mechanism = "none", .close_instead = NOT_SAID};
+
+    start_server(&server);
+    start_client(&client);
+    control(&client, KD_CONTROL_BREAK, &answer);
+    g_assert_cmpuint(answer.n, ==, 1);
+    g_assert_cmpstr(answer.error->message, ==, "the target is not open");
+    WAIT_FOR(client.is_open);
+    control(&client, KD_CONTROL_BREAK, &answer);
+    g_assert_cmpuint(answer.n, ==, 2);
+    g_assert_error(answer.error, KD_ERROR, KD_ERROR_NOT_SUPPORTED);
+    g_assert_nonnull(strstr(answer.error->message, "no BREAK"));
+    clear_answer(&answer);
+    clear(&client, &server);
+    g_assert_cmpuint(server.n_controls, ==, 0);
+}
+
+static void
+test_control_lost(void)
+{
+    Answer answer = {0};
+    KdEvent event = {.seq = 1, .kind = KD_EVENT_LOST};
+    Client client;
+    Server server;
+
+    open_with_controls(&server, &client);
+    kd_route_send(server.route, KD_FRAME_EVENT, kd_event_build(&event));
+    WAIT_FOR(client.connection->is_lost);
+    control(&client, KD_CONTROL_BREAK, &answer);
+    g_assert_error(answer.error, KD_ERROR, KD_ERROR_LINK_LOST);
+    event.seq = 2;
+    event.kind = KD_EVENT_BACK;
+    kd_route_send(server.route, KD_FRAME_EVENT, kd_event_build(&event));
+    WAIT_FOR(!client.connection->is_lost);
+    control(&client, KD_CONTROL_BREAK, &answer);
+    g_assert_cmpuint(answer.n, ==, 1);
+    kd_connection_free(client.connection);
+    client.connection = NULL;
+    g_assert_cmpuint(answer.n, ==, 2);
+    g_assert_cmpstr(answer.error->message, ==, "the session has ended");
+    clear_answer(&answer);
+    clear(&client, &server);
+}
+
+static void
+test_control_many(void)
+{
+    Answer answer = {0};
+    Answer last = {0};
+    Client client;
+    Server server;
+
+    open_with_controls(&server, &client);
+    for (int i = 0; i < 16; i++) {
+        control(&client, KD_CONTROL_STATUS, &answer);
+    }
+    control(&client, KD_CONTROL_STATUS, &last);
+    g_assert_error(last.error, KD_ERROR, KD_ERROR_BUSY);
+    g_assert_cmpuint(answer.n, ==, 0);
+    WAIT_FOR(server.n_controls == 16);
+    say_close(&server, KD_CLOSE_TARGET_CLOSED);
+    WAIT_FOR(client.is_ended);
+    g_assert_cmpuint(answer.n, ==, 16);
+    clear_answer(&answer);
+    clear_answer(&last);
+    clear(&client, &server);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -593,5 +762,11 @@ main(int argc, char **argv)
     g_test_add_func("/client/remote/can-be-closed-while-the-server-is-silent",
                     test_closed_while_waiting);
     g_test_add_func("/client/remote/can-be-closed-while-it-dials", test_closed_while_dialling);
+    g_test_add_func("/client/remote/asks-for-control-in-its-place-and-takes-the-answer",
+                    test_control);
+    g_test_add_func("/client/remote/refuses-what-the-link-does-not-offer", test_control_refused);
+    g_test_add_func("/client/remote/refuses-control-while-the-target-is-lost", test_control_lost);
+    g_test_add_func("/client/remote/has-16-unanswered-and-answers-them-at-its-end",
+                    test_control_many);
     return g_test_run();
 }
