@@ -4,6 +4,7 @@
 
 #include "kd-allowed-host.h"
 #include "kd-open-beneath.h"
+#include "kd-open-device.h"
 
 #include <kdsrv/kd-plugin.h>
 
@@ -12,9 +13,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
 
 struct KdReach {
     gboolean is_everything;
@@ -22,31 +20,6 @@ struct KdReach {
     gboolean has_loopback;
     GPtrArray *folders; /* char: absolute; each may be absent, or a symbolic link */
     GPtrArray *hosts;   /* KdAllowedHost */
-};
-
-/* Character majors whose devices are serial ports (Documentation/admin-guide/devices.txt), with the
- * least minor. */
-static const struct {
-    unsigned major;
-    unsigned least_minor;
-} serial_majors[] = {
-    {4, 64},  /* ttyS; below are the virtual consoles */
-    {19, 0},  /* ttyC, Cyclades                       */
-    {22, 0},  /* ttyD, Digiboard                      */
-    {24, 0},  /* ttyE, Stallion                       */
-    {46, 0},  /* ttyR, Rocketport                     */
-    {148, 0}, /* ttyT, Technology Concepts            */
-    {154, 0}, /* ttySR, Specialix RIO                 */
-    {156, 0}, /* ttySR, Specialix RIO                 */
-    {164, 0}, /* ttyCH, Chase                         */
-    {166, 0}, /* ttyACM, USB modems                   */
-    {172, 0}, /* ttyMX, Moxa Intellio                 */
-    {174, 0}, /* ttySI and ttyMI, SmartIO             */
-    {188, 0}, /* ttyUSB                               */
-    {204, 0}, /* ttyAMA, ttySC and other small ones   */
-    {207, 0}, /* ttyCPM, ttymxc                       */
-    {208, 0}, /* ttyU, user space serial ports        */
-    {216, 0}, /* rfcomm, Bluetooth                    */
 };
 
 static void
@@ -110,7 +83,7 @@ build_canonical(const char *path)
  * kd_reach_add_defaults:
  *
  * Adds what a server offers unasked: the folders targets of the system's and of the user's run-time
- * directory, serial ports right beneath /dev, and connections to this machine.
+ * directory, serial ports beneath /dev, and connections to this machine.
  */
 void
 kd_reach_add_defaults(KdReach *reach)
@@ -202,37 +175,6 @@ find_folder(const KdReach *reach, const char *path, const char **rest)
     return found;
 }
 
-static gboolean
-is_serial_port(int fd)
-{
-    struct stat status = {0};
-    if (fstat(fd, &status) < 0 || !S_ISCHR(status.st_mode)) {
-        return FALSE;
-    }
-    for (size_t i = 0; i < G_N_ELEMENTS(serial_majors); i++) {
-        if (major(status.st_rdev) == serial_majors[i].major &&
-            minor(status.st_rdev) >= serial_majors[i].least_minor) {
-            return TRUE;
-        }
-    }
-    return FALSE;
-}
-
-static int
-open_serial_port(const char *path, GError **error)
-{
-    int fd = kd_open_beneath("/dev", path + strlen("/dev/"), error);
-    if (fd >= 0 && !is_serial_port(fd)) {
-        close(fd);
-        g_set_error(error, KD_ERROR, KD_ERROR_POLICY,
-                    "%s: not a serial port, nor beneath a folder that this server was given "
-                    "(kdsrv --allow-path DIR)",
-                    path);
-        return -1;
-    }
-    return fd;
-}
-
 static int
 open_anything(const char *path, GError **error)
 {
@@ -263,12 +205,22 @@ check_text(const char *path, GError **error)
     return TRUE;
 }
 
+/* The descriptor, or the reason why there is none */
+static int
+give(int fd, GError **why, GError **error)
+{
+    if (fd < 0) {
+        g_propagate_error(error, g_steal_pointer(why));
+    }
+    return fd;
+}
+
 /**
  * kd_reach_open:
  * @path: absolute
  *
- * Finds the file that a string names, following no symbolic link beneath an allowed folder. Opens
- * nothing: a device is not touched.
+ * Finds the file that a string names, following no symbolic link beneath an allowed folder, and
+ * only root's on the way to a serial port. Opens nothing: a device is not touched.
  *
  * Returns: (transfer full): an O_PATH descriptor, or -1: G_IO_ERROR_NOT_FOUND (it may appear yet),
  *    KD_ERROR_POLICY, KD_ERROR_PARAM_INVALID for what is no absolute path
@@ -285,12 +237,20 @@ kd_reach_open(const KdReach *reach, const char *path, GError **error)
     g_autofree char *canonical = build_canonical(path);
     const char *rest = NULL;
     const char *folder = find_folder(reach, canonical, &rest);
+    gboolean is_device = reach->has_serial_ports && get_rest("/dev", canonical) != NULL;
+    g_autoptr(GError) why = NULL;
     if (folder != NULL) {
-        return kd_open_beneath(folder, rest, error);
+        int fd = kd_open_beneath(folder, rest, &why);
+        /* What a folder's rule refuses, a link for example, that of the serial ports may allow. */
+        if (fd >= 0 || !is_device || !g_error_matches(why, KD_ERROR, KD_ERROR_POLICY)) {
+            return give(fd, &why, error);
+        }
     }
-    const char *device = get_rest("/dev", canonical);
-    if (reach->has_serial_ports && device != NULL && strchr(device, '/') == NULL) {
-        return open_serial_port(canonical, error);
+    if (is_device) {
+        g_autoptr(GError) why_not = NULL;
+        int fd = kd_open_device(canonical, &why_not);
+        gboolean is_refused = g_error_matches(why_not, KD_ERROR, KD_ERROR_POLICY);
+        return give(fd, why != NULL && is_refused ? &why : &why_not, error);
     }
     g_set_error(error, KD_ERROR, KD_ERROR_POLICY,
                 "%s: not beneath a folder that this server was given (kdsrv --allow-path DIR)",

@@ -397,9 +397,10 @@ test_defaults_have_serial_ports_only(Place *place, gconstpointer unused)
     kd_reach_add_defaults(reach);
     assert_policy(reach, "/dev/null", "not a serial port");
     assert_policy(reach, "/dev/tty", "not a serial port");
-    assert_policy(reach, "/dev/stdin", "symbolic link");
+    assert_policy(reach, "/dev/stdin", "a symbolic link that leads out of /dev");
     assert_policy(reach, "/dev", "not beneath");
-    assert_policy(reach, "/dev/fd/0", "not beneath");
+    assert_policy(reach, "/dev/fd/0", "/dev/fd: a symbolic link that leads out of /dev");
+    assert_policy(reach, "/dev/pts", "not a serial port");
     assert_policy(reach, "/dev/../etc/passwd", "not beneath");
     assert_missing(reach, "/dev/ttyUSB4711");
 }
@@ -450,7 +451,8 @@ test_pty_needs_its_folder(Place *place, gconstpointer unused)
     }
     g_autoptr(KdReach) reach = kd_reach_new();
     kd_reach_add_defaults(reach);
-    assert_policy(reach, path, "not beneath");
+    assert_policy(reach, path,
+                  "not a serial port, nor beneath a folder that this server was given");
     add_folder(reach, "/dev/pts");
     assert_found(reach, path, S_IFCHR);
     close(master);
