@@ -4,12 +4,16 @@
 #include "kd-e2e-stage.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <net/if.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /**
@@ -232,6 +236,86 @@ test_host(KdE2eStage *stage, gconstpointer unused)
     }
 }
 
+/* ---- serial ports by their links ---- */
+
+/* A /dev of our own with a null device and, as ttyUSB0, a terminal; and a link as udev makes it. */
+static gboolean
+enter_own_dev(const char *folder, const char *terminal)
+{
+    g_autofree char *null = g_build_filename(folder, "null", NULL);
+    g_autofree char *adapter = g_build_filename(folder, "ttyUSB0", NULL);
+    g_autofree char *links = g_build_filename(folder, "serial/by-id", NULL);
+    g_autofree char *link = g_build_filename(links, "usb-lab-if00-port0", NULL);
+
+    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("none", folder, "tmpfs", 0, "mode=0755") == 0 &&
+           g_file_set_contents(null, "", 0, NULL) && g_file_set_contents(adapter, "", 0, NULL) &&
+           mount("/dev/null", null, NULL, MS_BIND, NULL) == 0 &&
+           mount(terminal, adapter, NULL, MS_BIND, NULL) == 0 &&
+           g_mkdir_with_parents(links, 0755) == 0 && symlink("../../ttyUSB0", link) == 0 &&
+           mount(folder, "/dev", NULL, MS_BIND | MS_REC, NULL) == 0;
+}
+
+static gboolean
+may_enter_own_dev(const char *folder, const char *terminal)
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        _exit(enter_own_dev(folder, terminal) ? 0 : 1);
+    }
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    return status == 0;
+}
+
+static void
+check_link(KdE2eStage *stage, int master)
+{
+    static const char trans[] = "com:port=/dev/serial/by-id/usb-lab-if00-port0,baud=57600";
+    static const char *const environment[] = {"LD_PRELOAD=" KD_PORT_SHIM, NULL};
+    KdE2eSetup setup = {.environment = environment};
+    g_autoptr(KdE2eClient) client = NULL;
+    g_autoptr(KdE2eClient) second = NULL;
+    g_autoptr(KdClose) said = NULL;
+
+    kd_e2e_stage_start_with(stage, &setup, NULL);
+    client = kd_e2e_client_new_open(stage->port, trans);
+    kd_e2e_write(master, "by its link", 11);
+    kd_e2e_client_await_data(client, "by its link");
+    kd_e2e_client_send_data(client, "and back", 8);
+    kd_e2e_expect(master, "and back");
+    /* One device, whichever name it goes by */
+    second = kd_e2e_client_new(kd_e2e_dial(NULL, stage->port));
+    kd_e2e_client_ask(second, "com:port=ttyUSB0", NULL);
+    said = kd_e2e_client_await_close(second);
+    g_assert_cmpuint(said->code, ==, KD_CLOSE_BUSY);
+    expect_denied(stage, "com:port=/dev/null", "--allow-path");
+    g_assert_cmpint(symlink("/etc/passwd", "/dev/serial/by-id/usb-out"), ==, 0);
+    expect_denied(stage, "com:port=/dev/serial/by-id/usb-out", "leads out of /dev");
+    g_assert_cmpint(lchown("/dev/serial/by-id/usb-lab-if00-port0", 4711, 4711), ==, 0);
+    expect_denied(stage, trans, "does not belong to root");
+}
+
+static void
+test_link(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autofree char *folder = kd_e2e_stage_build_path(stage, "dev");
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+    (void)unused;
+    g_assert_cmpint(g_mkdir(folder, 0755), ==, 0);
+    g_assert_cmpint(grantpt(master), ==, 0);
+    g_assert_cmpint(unlockpt(master), ==, 0);
+    if (may_enter_own_dev(folder, ptsname(master))) {
+        g_assert_true(enter_own_dev(folder, ptsname(master)));
+        check_link(stage, master);
+    } else {
+        g_test_skip("this user may not make a /dev of its own");
+    }
+    close(master);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -241,7 +325,8 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/reach/without-allow-path-only-serial-ports", test_default);
     kd_e2e_add("/e2e/reach/inside-the-allowed-folder-is-opened", test_inside);
     kd_e2e_add("/e2e/reach/without-allow-host-no-other-machine-is-dialled", test_host_default);
-    /* The last one: it leaves the machine's network for good. */
+    /* The last two: they leave the machine's devices and its network for good. */
+    kd_e2e_add("/e2e/reach/serial-port-is-opened-by-its-link", test_link);
     kd_e2e_add("/e2e/reach/only-the-allowed-host-and-port-is-dialled", test_host);
     return g_test_run();
 }
