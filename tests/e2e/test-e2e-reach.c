@@ -236,6 +236,56 @@ test_host(KdE2eStage *stage, gconstpointer unused)
     }
 }
 
+/* ---- names of pipes ---- */
+
+/* A run-time folder of our own: root's is the system's. */
+static char *
+enter_own_run(KdE2eStage *stage)
+{
+    gboolean is_mounted =
+        geteuid() != 0 ||
+        (unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+         mount("none", "/run", "tmpfs", 0, "mode=0755") == 0);
+
+    return !is_mounted ? NULL : g_strdup(geteuid() == 0 ? "/run" : stage->folder);
+}
+
+static void
+check_pipe(KdE2eStage *stage, const char *run)
+{
+    g_autofree char *variable = g_strconcat("XDG_RUNTIME_DIR=", stage->folder, NULL);
+    const char *const environment[] = {variable, NULL};
+    KdE2eSetup setup = {.environment = environment};
+    g_autofree char *folder = g_build_filename(run, "kdsrv", "targets", NULL);
+    g_autofree char *path = g_build_filename(folder, "My VM", NULL);
+    g_autoptr(KdE2eClient) client = NULL;
+    int listener;
+    int vm;
+
+    g_assert_cmpint(g_mkdir_with_parents(folder, 0755), ==, 0);
+    listener = kd_e2e_listen_unix(path);
+    kd_e2e_stage_start_with(stage, &setup, NULL);
+    client = kd_e2e_client_new_open(stage->port, "com:pipe,port=\\\\.\\Pipe\\My VM");
+    vm = kd_e2e_accept(listener);
+    kd_e2e_write(vm, "by its name", 11);
+    kd_e2e_client_await_data(client, "by its name");
+    close(vm);
+    close(listener);
+}
+
+static void
+test_pipe(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autofree char *run = enter_own_run(stage);
+
+    (void)unused;
+    if (run != NULL) {
+        check_pipe(stage, run);
+    } else {
+        g_test_skip("this user may not make a /run of its own");
+    }
+}
+
 /* ---- serial ports by their links ---- */
 
 /* A /dev of our own with a null device and, as ttyUSB0, a terminal; and a link as udev makes it. */
@@ -325,7 +375,8 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/reach/without-allow-path-only-serial-ports", test_default);
     kd_e2e_add("/e2e/reach/inside-the-allowed-folder-is-opened", test_inside);
     kd_e2e_add("/e2e/reach/without-allow-host-no-other-machine-is-dialled", test_host_default);
-    /* The last two: they leave the machine's devices and its network for good. */
+    /* The last three: they leave the machine's folders, devices and network for good. */
+    kd_e2e_add("/e2e/reach/pipe-name-is-a-socket-in-the-folder-of-targets", test_pipe);
     kd_e2e_add("/e2e/reach/serial-port-is-opened-by-its-link", test_link);
     kd_e2e_add("/e2e/reach/only-the-allowed-host-and-port-is-dialled", test_host);
     return g_test_run();
