@@ -35,6 +35,7 @@ enum {
     OPENED_HAS_HALF_CLOSE = 5,
     OPENED_BAUD = 6,
     OPENED_NAME = 7,
+    OPENED_RESETS = 8,
 };
 
 /* No payload of this file is longer, so nothing outside can make us allocate more. */
@@ -350,6 +351,9 @@ kd_opened_build(const KdOpened *opened)
     kd_tlv_append_boolean(out, OPENED_HAS_HALF_CLOSE, opened->has_half_close);
     kd_tlv_append_u32(out, OPENED_BAUD, opened->baud);
     kd_tlv_append_text(out, OPENED_NAME, name, KD_MAX_TRANS_BYTES);
+    if (opened->has_resets) {
+        kd_tlv_append_u32(out, OPENED_RESETS, opened->resets);
+    }
     return g_byte_array_free_to_bytes(out);
 }
 
@@ -371,6 +375,9 @@ load_opened_entry(KdOpened *opened, KdTlv *tlv, GError **error)
         return kd_tlv_load_u32(tlv, &opened->baud, error);
     case OPENED_NAME:
         return kd_tlv_load_text(tlv, KD_MAX_TRANS_BYTES, &opened->name, error);
+    case OPENED_RESETS:
+        opened->has_resets = TRUE;
+        return kd_tlv_load_u32(tlv, &opened->resets, error);
     default:
         return TRUE;
     }

@@ -31,6 +31,10 @@ typedef enum {
 #define KD_HELLO_MIN_DATA_BYTES 1024u           /* of max_data_bytes */
 #define KD_HELLO_MAX_DATA_BYTES (1024u * 1024u) /* of max_data_bytes */
 #define KD_AUTH_MAX_STEP_BYTES  896u            /* with mechanism and done it fits before auth */
+#define KD_LISTED_MAX_ALIASES   16u             /* of one link */
+
+/* Features of HELLO */
+#define KD_FEATURE_LIST "list" /* LIST and LISTED */
 
 /**
  * KdHello:
@@ -80,6 +84,8 @@ typedef struct {
  * @has_half_close: the end of our bytes reaches the target
  * @baud: in effect; 0 where there is none
  * @name: the link as listed
+ * @has_resets: whether the link's string has @resets; a server of 1.0 never says it
+ * @resets: reset packets that the debugger shall send
  */
 typedef struct {
     uint64_t session;
@@ -89,7 +95,56 @@ typedef struct {
     gboolean has_half_close;
     uint32_t baud;
     char *name;
+    gboolean has_resets;
+    uint32_t resets;
 } KdOpened;
+
+/**
+ * KdList:
+ * @scheme: (nullable): only links of this kind; %NULL: of all
+ */
+typedef struct {
+    char *scheme;
+} KdList;
+
+/* Whether a link can be had */
+typedef enum {
+    KD_LINK_USE_UNKNOWN = 0,
+    KD_LINK_USE_FREE = 1,
+    KD_LINK_USE_BUSY = 2,
+} KdLinkUse;
+
+/**
+ * KdListedLink:
+ * @trans: string that opens it
+ * @name: (nullable): for people
+ * @device: (nullable): its path
+ * @aliases: other paths of it, at most %KD_LISTED_MAX_ALIASES
+ * @use: whether it can be had
+ * @holder: (nullable): who has it, where that is known
+ *
+ * One link that could be opened.
+ */
+typedef struct {
+    char *trans;
+    char *name;
+    char *device;
+    char **aliases;
+    KdLinkUse use;
+    char *holder;
+} KdListedLink;
+
+/**
+ * KdListed:
+ * @links: (element-type KdListedLink): in the order in which they are shown
+ * @has_more: there are links that are not in @links
+ * @n_bytes: length of the payload
+ */
+typedef struct {
+    GPtrArray *links;
+    gboolean has_more;
+    size_t n_bytes;
+} KdListed;
 
 /**
  * KdControl:
@@ -165,6 +220,17 @@ GBytes *kd_opened_build(const KdOpened *opened);
 KdOpened *kd_opened_parse(const uint8_t *payload, size_t len,
                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void kd_opened_free(KdOpened *opened);
+GBytes *kd_list_build(const KdList *list);
+KdList *kd_list_parse(const uint8_t *payload, size_t len, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void kd_list_free(KdList *list);
+KdListedLink *kd_listed_link_new(GVariant *found, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void kd_listed_link_free(KdListedLink *link);
+KdListed *kd_listed_new(void);
+gboolean kd_listed_add(KdListed *listed, KdListedLink *link) G_GNUC_WARN_UNUSED_RESULT;
+GBytes *kd_listed_build(const KdListed *listed);
+KdListed *kd_listed_parse(const uint8_t *payload, size_t len,
+                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void kd_listed_free(KdListed *listed);
 GBytes *kd_control_build(const KdControl *control);
 gboolean kd_control_parse(KdControl *control, const uint8_t *payload, size_t len,
                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -190,6 +256,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdHello, kd_hello_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdAuth, kd_auth_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdOpen, kd_open_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdOpened, kd_opened_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdList, kd_list_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdListedLink, kd_listed_link_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdListed, kd_listed_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdResult, kd_result_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdEvent, kd_event_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdClose, kd_close_free)

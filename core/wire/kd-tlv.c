@@ -89,6 +89,21 @@ check_text(const KdTlv *tlv, size_t max_bytes, GError **error)
 }
 
 /**
+ * kd_tlv_load_u8:
+ *
+ * Reads the current entry; %FALSE with %KD_ERROR_PROTOCOL if it is no u8 or stands twice.
+ */
+gboolean
+kd_tlv_load_u8(KdTlv *tlv, uint8_t *value, GError **error)
+{
+    if (!check_number(tlv, sizeof *value, error)) {
+        return FALSE;
+    }
+    *value = tlv->value[0];
+    return TRUE;
+}
+
+/**
  * kd_tlv_load_u32:
  *
  * Reads the current entry; %FALSE with %KD_ERROR_PROTOCOL if it is no u32 or stands twice.
@@ -188,15 +203,30 @@ kd_tlv_load_text(KdTlv *tlv, size_t max_bytes, char **value, GError **error)
 gboolean
 kd_tlv_load_word(KdTlv *tlv, GPtrArray *words, guint max_words, GError **error)
 {
-    if (words->len >= max_words) {
+    return kd_tlv_load_one_text(tlv, words, max_words, KD_MAX_NAME_BYTES, error);
+}
+
+/**
+ * kd_tlv_load_one_text:
+ * @texts: (element-type utf8): grows by a copy
+ * @max_texts: longest @texts
+ *
+ * Reads the current entry, of a kind that may stand more than once; %FALSE with %KD_ERROR_PROTOCOL
+ * if there are more than @max_texts, or it is empty, longer than @max_bytes or not printable.
+ */
+gboolean
+kd_tlv_load_one_text(const KdTlv *tlv, GPtrArray *texts, guint max_texts, size_t max_bytes,
+                     GError **error)
+{
+    if (texts->len >= max_texts) {
         g_set_error(error, KD_ERROR, KD_ERROR_PROTOCOL, "entry %u stands more than %u times",
-                    tlv->key, max_words);
+                    tlv->key, max_texts);
         return FALSE;
     }
-    if (!check_text(tlv, KD_MAX_NAME_BYTES, error)) {
+    if (!check_text(tlv, max_bytes, error)) {
         return FALSE;
     }
-    g_ptr_array_add(words, g_strndup((const char *)tlv->value, tlv->len));
+    g_ptr_array_add(texts, g_strndup((const char *)tlv->value, tlv->len));
     return TRUE;
 }
 
@@ -219,6 +249,17 @@ kd_tlv_append(GByteArray *out, uint16_t key, const void *value, size_t len)
     if (len > 0) {
         g_byte_array_append(out, value, (guint)len);
     }
+}
+
+/**
+ * kd_tlv_append_u8:
+ *
+ * Adds an entry of one byte.
+ */
+void
+kd_tlv_append_u8(GByteArray *out, uint16_t key, uint8_t value)
+{
+    kd_tlv_append(out, key, &value, 1);
 }
 
 /**

@@ -27,6 +27,7 @@ typedef struct {
 
 void kd_tlv_init(KdTlv *tlv, const uint8_t *payload, size_t len);
 gboolean kd_tlv_next(KdTlv *tlv, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean kd_tlv_load_u8(KdTlv *tlv, uint8_t *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean kd_tlv_load_u32(KdTlv *tlv, uint32_t *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean kd_tlv_load_u64(KdTlv *tlv, uint64_t *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean kd_tlv_load_boolean(KdTlv *tlv, gboolean *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -36,8 +37,11 @@ gboolean kd_tlv_load_text(KdTlv *tlv, size_t max_bytes, char **value,
                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean kd_tlv_load_word(KdTlv *tlv, GPtrArray *words, guint max_words,
                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean kd_tlv_load_one_text(const KdTlv *tlv, GPtrArray *texts, guint max_texts, size_t max_bytes,
+                              GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 void kd_tlv_append(GByteArray *out, uint16_t key, const void *value, size_t len);
+void kd_tlv_append_u8(GByteArray *out, uint16_t key, uint8_t value);
 void kd_tlv_append_u32(GByteArray *out, uint16_t key, uint32_t value);
 void kd_tlv_append_u64(GByteArray *out, uint16_t key, uint64_t value);
 void kd_tlv_append_boolean(GByteArray *out, uint16_t key, gboolean value);

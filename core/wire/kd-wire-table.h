@@ -73,6 +73,7 @@
     X(CLIENT, HELLO, CLOSE, DELIVER)       \
     X(CLIENT, AUTH, AUTH, DELIVER)         \
     X(CLIENT, AUTH, CLOSE, DELIVER)        \
+    X(CLIENT, READY, LISTED, DELIVER)      \
     X(CLIENT, READY, PING, ANSWER)         \
     X(CLIENT, READY, PONG, DELIVER)        \
     X(CLIENT, READY, CLOSE, DELIVER)       \

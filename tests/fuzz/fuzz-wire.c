@@ -12,6 +12,7 @@ enum {
     INPUT_PAYLOAD = 0x02, /* the second byte is a type, the rest its payload                 */
     INPUT_LAZY = 0x04,    /* we take DATA late                                               */
     INPUT_SMALL = 0x08,   /* our window and DATA limit are the least                         */
+    INPUT_LIST = 0x10,    /* a client lists before it opens                                  */
 };
 
 /* What is left of the input. */
@@ -58,7 +59,7 @@ assert_value_xor_error(gboolean has_value, const GError *error)
 }
 
 /* What was accepted can be said again, and is then understood the same way. */
-#define DEFINE_CHECK(Type, noun)                                         \
+#define DEFINE_CHECK(Type, noun, most_bytes)                             \
     static Type *check_##noun(const uint8_t *payload, size_t len)        \
     {                                                                    \
         g_autoptr(GError) error = NULL;                                  \
@@ -72,7 +73,7 @@ assert_value_xor_error(gboolean has_value, const GError *error)
             size_t n = 0;                                                \
             const uint8_t *bytes = g_bytes_get_data(once, &n);           \
                                                                          \
-            g_assert_cmpuint(n, <=, KD_MAX_CONTROL_BYTES);               \
+            g_assert_cmpuint(n, <=, (most_bytes));                       \
             again = kd_##noun##_parse(bytes, n, &error);                 \
             g_assert_no_error(error);                                    \
             twice = kd_##noun##_build(again);                            \
@@ -81,13 +82,15 @@ assert_value_xor_error(gboolean has_value, const GError *error)
         return g_steal_pointer(&value);                                  \
     }
 
-DEFINE_CHECK(KdHello, hello)
-DEFINE_CHECK(KdAuth, auth)
-DEFINE_CHECK(KdOpen, open)
-DEFINE_CHECK(KdOpened, opened)
-DEFINE_CHECK(KdResult, result)
-DEFINE_CHECK(KdEvent, event)
-DEFINE_CHECK(KdClose, close)
+DEFINE_CHECK(KdHello, hello, KD_MAX_CONTROL_BYTES)
+DEFINE_CHECK(KdAuth, auth, KD_MAX_CONTROL_BYTES)
+DEFINE_CHECK(KdOpen, open, KD_MAX_CONTROL_BYTES)
+DEFINE_CHECK(KdOpened, opened, KD_MAX_CONTROL_BYTES)
+DEFINE_CHECK(KdList, list, KD_MAX_CONTROL_BYTES)
+DEFINE_CHECK(KdListed, listed, KD_MAX_LISTED_BYTES)
+DEFINE_CHECK(KdResult, result, KD_MAX_CONTROL_BYTES)
+DEFINE_CHECK(KdEvent, event, KD_MAX_CONTROL_BYTES)
+DEFINE_CHECK(KdClose, close, KD_MAX_CONTROL_BYTES)
 
 /* Fixed fields only: there is one way to say it. */
 static gboolean
@@ -147,6 +150,8 @@ deliver(Side *side, uint8_t type, const uint8_t *payload, size_t len)
     g_autoptr(KdAuth) auth = type == KD_FRAME_AUTH ? check_auth(payload, len) : NULL;
     g_autoptr(KdOpen) open = type == KD_FRAME_OPEN ? check_open(payload, len) : NULL;
     g_autoptr(KdOpened) opened = type == KD_FRAME_OPENED ? check_opened(payload, len) : NULL;
+    g_autoptr(KdList) list = type == KD_FRAME_LIST ? check_list(payload, len) : NULL;
+    g_autoptr(KdListed) listed = type == KD_FRAME_LISTED ? check_listed(payload, len) : NULL;
     g_autoptr(KdResult) result = type == KD_FRAME_RESULT ? check_result(payload, len) : NULL;
     g_autoptr(KdEvent) event = type == KD_FRAME_EVENT ? check_event(payload, len) : NULL;
     g_autoptr(KdClose) close = type == KD_FRAME_CLOSE ? check_close(payload, len) : NULL;
@@ -162,7 +167,11 @@ deliver(Side *side, uint8_t type, const uint8_t *payload, size_t len)
         kd_wire_advance(&side->wire, KD_PHASE_AUTH);
     } else if (auth != NULL && side->wire.role == KD_ROLE_SERVER) {
         kd_wire_advance(&side->wire, KD_PHASE_READY);
+    } else if (auth != NULL && auth->is_done && (side->options & INPUT_LIST) != 0) {
+        kd_wire_advance(&side->wire, KD_PHASE_READY); /* a client that lists, and then opens */
     } else if (auth != NULL && auth->is_done) {
+        kd_wire_advance(&side->wire, KD_PHASE_OPENING);
+    } else if (listed != NULL && !listed->has_more) {
         kd_wire_advance(&side->wire, KD_PHASE_OPENING);
     } else if (open != NULL) {
         kd_wire_advance(&side->wire, KD_PHASE_OPENING);
@@ -171,9 +180,9 @@ deliver(Side *side, uint8_t type, const uint8_t *payload, size_t len)
     } else if (close != NULL) {
         kd_wire_advance(&side->wire, KD_PHASE_CLOSED);
     }
-    return hello != NULL || auth != NULL || open != NULL || opened != NULL || result != NULL ||
-           event != NULL || close != NULL || type == KD_FRAME_ACK || type == KD_FRAME_PONG ||
-           type == KD_FRAME_LIST || type == KD_FRAME_END_SERVER;
+    return hello != NULL || auth != NULL || open != NULL || opened != NULL || list != NULL ||
+           listed != NULL || result != NULL || event != NULL || close != NULL ||
+           type == KD_FRAME_ACK || type == KD_FRAME_PONG || type == KD_FRAME_END_SERVER;
 }
 
 /* Takes and sends as a busy session would, in the code's account and in the model's. */
@@ -238,7 +247,8 @@ receive(Side *side, const KdFrameHeader *header)
         return action;
     }
     g_assert_true(may_come(side, header));
-    g_assert_true(action == KD_ACTION_FORWARD || header->length <= KD_MAX_CONTROL_BYTES);
+    g_assert_true(action == KD_ACTION_FORWARD || header->length <= KD_MAX_CONTROL_BYTES ||
+                  (header->type == KD_FRAME_LISTED && header->length <= KD_MAX_LISTED_BYTES));
     g_assert_true(action != KD_ACTION_ANSWER || header->length == 8);
     side->model.acked = header->ack;
     if (action == KD_ACTION_FORWARD)

@@ -178,6 +178,114 @@ test_opened(void)
     g_assert_cmpstr(opened->name, ==, said.name);
 }
 
+/* What 1.1 has added: a reader of 1.0 reads over it, and a writer of 1.0 leaves it out. */
+static void
+test_opened_resets(void)
+{
+    const KdOpened said = {.session = 2,
+                           .scheme = (char *)"com",
+                           .name = (char *)"com2",
+                           .has_resets = TRUE,
+                           .resets = 3};
+    g_auto(Vector) vector = {0};
+    g_auto(Vector) without = {0};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdOpened) opened = NULL;
+    g_autoptr(KdOpened) older = NULL;
+
+    assert_built(HEX_OPENED_RESETS, KD_FRAME_OPENED, 0, kd_opened_build(&said));
+    vector_init(&vector, HEX_OPENED_RESETS);
+    opened = kd_opened_parse(vector.payload, vector.len, &error);
+    g_assert_no_error(error);
+    g_assert_true(opened->has_resets);
+    g_assert_cmpuint(opened->resets, ==, 3);
+    vector_init(&without, HEX_OPENED);
+    older = kd_opened_parse(without.payload, without.len, &error);
+    g_assert_no_error(error);
+    g_assert_false(older->has_resets);
+}
+
+static void
+test_list(void)
+{
+    g_auto(Vector) all = {0};
+    g_auto(Vector) one = {0};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdList) of_all = NULL;
+    g_autoptr(KdList) of_one = NULL;
+
+    assert_built(HEX_LIST, KD_FRAME_LIST, 0, kd_list_build(&(KdList){0}));
+    assert_built(HEX_LIST_SCHEME, KD_FRAME_LIST, 0,
+                 kd_list_build(&(KdList){.scheme = (char *)"com"}));
+    vector_init(&all, HEX_LIST);
+    of_all = kd_list_parse(all.payload, all.len, &error);
+    g_assert_no_error(error);
+    g_assert_null(of_all->scheme);
+    vector_init(&one, HEX_LIST_SCHEME);
+    of_one = kd_list_parse(one.payload, one.len, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(of_one->scheme, ==, "com");
+}
+
+/* As an enumerate_finish says it; a constant of the test. */
+static void
+add_found(KdListed *listed, const char *found)
+{
+    g_autoptr(GVariant) parsed = g_variant_ref_sink(g_variant_new_parsed(found));
+    g_autoptr(GError) error = NULL;
+    KdListedLink *link = kd_listed_link_new(parsed, &error);
+
+    g_assert_no_error(error);
+    g_assert_true(kd_listed_add(listed, link));
+}
+
+static void
+assert_link(const KdListed *listed, guint at, const char *trans, const char *name, KdLinkUse use,
+            const char *holder)
+{
+    const KdListedLink *link = g_ptr_array_index(listed->links, at);
+
+    g_assert_cmpstr(link->trans, ==, trans);
+    g_assert_cmpstr(link->name, ==, name);
+    g_assert_cmpint(link->use, ==, use);
+    g_assert_cmpstr(link->holder, ==, holder);
+}
+
+static void
+test_listed(void)
+{
+    static const char *const aliases[] = {"/dev/serial/by-id/usb-A", "/dev/serial/by-path/B", NULL};
+    g_autoptr(KdListed) said = kd_listed_new();
+    g_autoptr(KdListed) none = kd_listed_new();
+    g_auto(Vector) vector = {0};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdListed) heard = NULL;
+    const KdListedLink *first;
+
+    add_found(said, "{'trans': <'com:port=ttyUSB0'>, 'name': <'FT232R USB UART'>, 'device': "
+                    "<'/dev/ttyUSB0'>, 'aliases': <['/dev/serial/by-id/usb-A', "
+                    "'/dev/serial/by-path/B']>, 'busy': <true>, 'holder': "
+                    "<'HOST\\\\user (10.0.0.7:40312)'>}");
+    add_found(said, "{'trans': <'com:port=com1'>, 'busy': <false>, 'holder': <'nobody'>}");
+    add_found(said, "{'trans': <'fake:name=1'>}");
+    said->has_more = TRUE;
+    assert_built(HEX_LISTED, KD_FRAME_LISTED, 0, kd_listed_build(said));
+    assert_built(HEX_LISTED_NONE, KD_FRAME_LISTED, 0, kd_listed_build(none));
+
+    vector_init(&vector, HEX_LISTED);
+    heard = kd_listed_parse(vector.payload, vector.len, &error);
+    g_assert_no_error(error);
+    g_assert_true(heard->has_more);
+    g_assert_cmpuint(heard->links->len, ==, 3);
+    assert_link(heard, 0, "com:port=ttyUSB0", "FT232R USB UART", KD_LINK_USE_BUSY,
+                "HOST\\user (10.0.0.7:40312)");
+    first = g_ptr_array_index(heard->links, 0);
+    g_assert_cmpstr(first->device, ==, "/dev/ttyUSB0");
+    g_assert_true(g_strv_equal((const char *const *)first->aliases, aliases));
+    assert_link(heard, 1, "com:port=com1", NULL, KD_LINK_USE_FREE, NULL);
+    assert_link(heard, 2, "fake:name=1", NULL, KD_LINK_USE_UNKNOWN, NULL);
+}
+
 static void
 check_control(const char *hex, uint64_t ack, const KdControl *said)
 {
@@ -320,7 +428,6 @@ test_bare_frames(void)
         const char *hex;
         KdFrameHeader header;
     } bare[] = {
-        {HEX_LIST, {.type = KD_FRAME_LIST}},
         {HEX_END_SERVER, {.type = KD_FRAME_END_SERVER}},
         {HEX_ACK, {.type = KD_FRAME_ACK, .ack = 65536}},
         {HEX_DATA, {.type = KD_FRAME_DATA, .flags = KD_FRAME_END, .length = 4, .ack = 72}},
@@ -355,6 +462,8 @@ is_prefix_valid(const Vector *vector, size_t len)
     switch (vector->header.type) {
     case KD_FRAME_HELLO:
     case KD_FRAME_AUTH:
+    case KD_FRAME_LIST:
+    case KD_FRAME_LISTED:
         return is_entry_end(vector, len);
     case KD_FRAME_OPEN:
         return is_entry_end(vector, len) && len > 0;
@@ -364,7 +473,8 @@ is_prefix_valid(const Vector *vector, size_t len)
         return len >= 20 && len != vector->len - 1; /* within the last character */
     case KD_FRAME_CLOSE:
         return len >= 8;
-    case KD_FRAME_OPENED:
+    case KD_FRAME_OPENED: /* all are needed but `resets` */
+        return is_entry_end(vector, len) && len + 8 == vector->len && vector->payload[len] == 8;
     case KD_FRAME_CONTROL:
     case KD_FRAME_FIN:
         return FALSE;
@@ -399,7 +509,7 @@ test_prefixes(void)
 static void
 test_random(void)
 {
-    static const uint8_t types[] = {1, 2, 3, 4, 17, 24, 25, 26, 40};
+    static const uint8_t types[] = {1, 2, 3, 4, 5, 6, 17, 24, 25, 26, 40};
 
     for (guint i = 0; i < 30000; i++) {
         size_t len = (size_t)g_test_rand_int_range(0, 80);
@@ -421,6 +531,9 @@ main(int argc, char **argv)
     g_test_add_func("/wire/auth/equals-its-vectors", test_auth);
     g_test_add_func("/wire/open/equals-its-vector", test_open);
     g_test_add_func("/wire/opened/equals-its-vector", test_opened);
+    g_test_add_func("/wire/opened/resets-are-known-or-not", test_opened_resets);
+    g_test_add_func("/wire/list/equals-its-vectors", test_list);
+    g_test_add_func("/wire/listed/equals-its-vectors", test_listed);
     g_test_add_func("/wire/control/equals-its-vectors", test_control);
     g_test_add_func("/wire/control/refuses-what-has-no-meaning", test_control_refused);
     g_test_add_func("/wire/result/equals-its-vectors", test_result);
