@@ -181,6 +181,7 @@ kd_fake_get(guint64 name)
 void
 kd_fake_forget_all(void)
 {
+    kd_fake_forget_listing();
     g_clear_pointer(&devices, g_hash_table_unref);
 }
 

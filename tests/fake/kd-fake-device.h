@@ -51,12 +51,16 @@ struct KdFakeDevice {
  * KdFakeOptions:
  * @ring_bytes: size of each ring
  * @flags: KD_ENDPOINT_*
+ * @has_resets: whether @resets is told
+ * @resets: a fact of the endpoint
  *
  * How a stream is made.
  */
 typedef struct {
     size_t ring_bytes;
     uint32_t flags;
+    gboolean has_resets;
+    guint32 resets;
 } KdFakeOptions;
 
 void kd_fake_device_kick(KdFakeDevice *device);
@@ -77,6 +81,12 @@ KdRingStream *kd_fake_stream_get_ring(KdFakeStream *stream);
 gboolean kd_fake_stream_is_shut(const KdFakeStream *stream);
 void kd_fake_stream_end(KdFakeStream *stream, int error);
 gboolean kd_fake_stream_has_ended(const KdFakeStream *stream);
+
+/* what could be opened */
+void kd_fake_enumerate_async(const KdHost *host, GVariant *filter, GCancellable *cancellable,
+                             GAsyncReadyCallback callback, gpointer user_data);
+GVariant *kd_fake_enumerate_finish(GAsyncResult *result, GError **error);
+void kd_fake_forget_listing(void);
 
 /* the socket of `steer=` */
 gboolean kd_fake_steer_listen(KdFakeDevice *device, const char *path, GError **error);

@@ -193,6 +193,8 @@ steer_text(KdFakeDevice *device, const char *order, const char *rest)
         kd_fake_fail_open(device, *rest != '\0' ? rest : NULL);
     } else if (strcmp(order, "fail-control") == 0) {
         kd_fake_fail_control(device, *rest != '\0' ? rest : NULL);
+    } else if (strcmp(order, "listing") == 0) {
+        kd_fake_set_listing(*rest != '\0' ? rest : NULL);
     } else {
         return FALSE;
     }

@@ -255,6 +255,8 @@ claim_device(KdFakeDevice *device, GVariant *params, GVariant *session, const Kd
     link->holds = TRUE;
     link->options.flags = get_endpoint_flags(params);
     link->options.ring_bytes = (size_t)get_uint(params, "size", 65536);
+    link->options.resets = (guint32)get_uint(params, "resets", 0);
+    link->options.has_resets = g_variant_lookup(params, "resets", "t", NULL);
     device->link = link;
     device->settle = settle;
     device->sink = sink;
@@ -520,37 +522,6 @@ fake_build_lock_names(const KdHost *host G_GNUC_UNUSED, GVariant *params)
     return g_strv_builder_end(names);
 }
 
-static void
-add_found(KdFakeDevice *device, void *user)
-{
-    g_autofree char *trans = g_strdup_printf("fake:name=%" G_GUINT64_FORMAT, device->name);
-    g_autofree char *name = g_strdup_printf("fake device %" G_GUINT64_FORMAT, device->name);
-    g_variant_builder_open(user, G_VARIANT_TYPE_VARDICT);
-    g_variant_builder_add(user, "{sv}", "trans", g_variant_new_string(trans));
-    g_variant_builder_add(user, "{sv}", "name", g_variant_new_string(name));
-    g_variant_builder_add(user, "{sv}", "busy", g_variant_new_boolean(device->link != NULL));
-    g_variant_builder_close(user);
-}
-
-static void
-fake_enumerate_async(const KdHost *host G_GNUC_UNUSED, GVariant *filter G_GNUC_UNUSED,
-                     GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
-{
-    g_autoptr(GTask) task = g_task_new(NULL, cancellable, callback, user_data);
-    GVariantBuilder found;
-    g_task_set_source_tag(task, fake_enumerate_async);
-    g_variant_builder_init(&found, G_VARIANT_TYPE("aa{sv}"));
-    kd_fake_foreach(add_found, &found);
-    g_task_return_pointer(task, g_variant_ref_sink(g_variant_builder_end(&found)),
-                          (GDestroyNotify)g_variant_unref);
-}
-
-static GVariant *
-fake_enumerate_finish(GAsyncResult *result, GError **error)
-{
-    return g_task_propagate_pointer(G_TASK(result), error);
-}
-
 const KdTarget kd_fake_target = {
     .struct_size = sizeof(KdTarget),
     .caps = 1u << KD_CONTROL_BREAK | 1u << KD_CONTROL_RESET | 1u << KD_CONTROL_BAUD |
@@ -560,8 +531,8 @@ const KdTarget kd_fake_target = {
     .summary = "device without hardware, steered by a test",
     .params = fake_params,
     .build_lock_names = fake_build_lock_names,
-    .enumerate_async = fake_enumerate_async,
-    .enumerate_finish = fake_enumerate_finish,
+    .enumerate_async = kd_fake_enumerate_async,
+    .enumerate_finish = kd_fake_enumerate_finish,
     .open_async = fake_open_async,
     .open_finish = fake_open_finish,
     .reopen_async = fake_reopen_async,

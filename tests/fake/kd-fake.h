@@ -86,6 +86,10 @@ void kd_fake_set_close_delay(KdFakeDevice *device, guint delay_ms);
 void kd_fake_long_breaks(KdFakeDevice *device);
 void kd_fake_end_break(KdFakeDevice *device);
 
+/* What could be opened, of all devices together */
+void kd_fake_set_listing(const char *how);
+guint kd_fake_get_n_listings(void);
+
 /* Looking at it */
 const KdFakeStat *kd_fake_get_stat(const KdFakeDevice *device);
 size_t kd_fake_get_pending(const KdFakeDevice *device);

@@ -185,7 +185,8 @@ enum {
  * @stream: (transfer full) (nullable): given back by @ops->destroy
  * @facts: (transfer full) (nullable): a{sv}: `peer` s, `peer-uid` u, `peer-pid` u, `baud` u,
  *    `dialect` s (kdcom, gdb-rsp, console or bytes), `controls` u: of the control operations of
- *    its kind, those that this link offers
+ *    its kind, those that this link offers, `resets` u: reset packets that its string wants the
+ *    debugger to send
  *
  * One end of a byte stream. Fill it with kd_endpoint_take_fd() or kd_endpoint_take_stream().
  */
