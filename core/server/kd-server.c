@@ -36,7 +36,7 @@ static gboolean on_check_stopped(gpointer user_data);
 
 /**
  * kd_server_new:
- * @registry: lives longer than the server
+ * @registry: loaded; lives longer than the server
  * @source: (nullable): copied: what strings of clients leave out
  *
  * Returns: (transfer full): a server without listeners
@@ -49,6 +49,7 @@ kd_server_new(const KdRegistry *registry, const KdParamsSource *source)
     server->registry = registry;
     server->scope.registry = registry;
     server->scope.links = kd_link_table_new(kd_registry_get_host(registry));
+    server->scope.inventory = kd_inventory_new(registry);
     if (source != NULL) {
         server->scope.source = *source;
     }
@@ -76,6 +77,7 @@ kd_server_free(KdServer *server)
     g_ptr_array_unref(server->listeners);
     g_hash_table_unref(server->sessions);
     kd_strangers_free(server->strangers);
+    kd_inventory_free(server->scope.inventory);
     kd_link_table_free(server->scope.links);
     g_free(server);
 }

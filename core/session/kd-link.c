@@ -282,6 +282,29 @@ kd_link_table_claim(KdLinkTable *table, const KdTarget *target, GVariant *params
 }
 
 /**
+ * kd_link_table_has:
+ * @table: a table
+ * @target: kind of a link
+ * @params: a{sv} of it
+ * @holder: (out) (transfer none) (nullable): who has claimed the device; %NULL: nobody
+ *
+ * Looks whether one of our links is on a device in such a way that no other can be.
+ *
+ * Returns: whether there is one, claimed or left open
+ */
+gboolean
+kd_link_table_has(const KdLinkTable *table, const KdTarget *target, GVariant *params,
+                  const char **holder)
+{
+    g_auto(GStrv) lock_names =
+        target->build_lock_names != NULL ? target->build_lock_names(table->host, params) : NULL;
+    const KdLink *found = find_colliding(table, target, lock_names);
+
+    *holder = found != NULL && found->is_claimed ? found->holder : NULL;
+    return found != NULL;
+}
+
+/**
  * kd_link_get_target:
  * @link: a link
  *

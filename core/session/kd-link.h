@@ -19,6 +19,8 @@ void kd_link_table_free(KdLinkTable *table);
 KdLink *kd_link_table_claim(KdLinkTable *table, const KdTarget *target, GVariant *params,
                             const char *name, const char *holder,
                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean kd_link_table_has(const KdLinkTable *table, const KdTarget *target, GVariant *params,
+                           const char **holder);
 guint kd_link_table_get_n_links(const KdLinkTable *table);
 void kd_link_table_close_idle(KdLinkTable *table);
 

@@ -5,6 +5,41 @@
 #include "kd-wire.h"
 
 /**
+ * kd_request_resolve:
+ * @scope: of the session
+ * @trans: a link's string
+ * @params: (out) (transfer full): what it says, and what the scope adds to it
+ * @error: what is wrong with the string
+ *
+ * Finds out what a string means on this server.
+ *
+ * Returns: (transfer none) (nullable): the kind of the link
+ */
+const KdTarget *
+kd_request_resolve(const KdSessionScope *scope, const char *trans, GVariant **params,
+                   GError **error)
+{
+    g_autofree char *scheme = NULL;
+    g_autofree char *items = NULL;
+    g_autoptr(GVariant) parsed = NULL;
+    const KdTarget *target;
+
+    if (!kd_params_split(trans, &scheme, &items, error)) {
+        return NULL;
+    }
+    target = kd_registry_find_target(scope->registry, scheme, error);
+    if (target == NULL) {
+        return NULL;
+    }
+    parsed = kd_params_parse(scheme, target->params, KD_FORM_TARGET, items, &scope->source, error);
+    if (parsed == NULL || (target->check != NULL && !target->check(parsed, error))) {
+        return NULL;
+    }
+    *params = g_steal_pointer(&parsed);
+    return target;
+}
+
+/**
  * kd_request_claim:
  * @scope: of the session
  * @request: what OPEN says
@@ -20,25 +55,16 @@ KdLink *
 kd_request_claim(const KdSessionScope *scope, const KdOpen *request, const char *holder,
                  KdCloseCode *code, GError **error)
 {
-    g_autofree char *scheme = NULL;
-    g_autofree char *items = NULL;
     g_autofree char *name = NULL;
     g_autoptr(GVariant) params = NULL;
     const KdTarget *target;
 
     *code = KD_CLOSE_BAD_REQUEST;
-    if (!kd_params_split(request->trans, &scheme, &items, error)) {
-        return NULL;
-    }
-    target = kd_registry_find_target(scope->registry, scheme, error);
+    target = kd_request_resolve(scope, request->trans, &params, error);
     if (target == NULL) {
         return NULL;
     }
-    params = kd_params_parse(scheme, target->params, KD_FORM_TARGET, items, &scope->source, error);
-    if (params == NULL || (target->check != NULL && !target->check(params, error))) {
-        return NULL;
-    }
-    name = kd_params_build_listing(scheme, target->params, params, NULL);
+    name = kd_params_build_listing(target->scheme, target->params, params, NULL);
     *code = KD_CLOSE_BUSY;
     return kd_link_table_claim(scope->links, target, params, name, holder, error);
 }

@@ -7,6 +7,7 @@
 
 #include "kd-control-queue.h"
 #include "kd-identity.h"
+#include "kd-listing.h"
 #include "kd-request.h"
 #include "kd-route.h"
 #include "kd-tick.h"
@@ -34,6 +35,10 @@ struct KdSession {
     gint64 started_us;
     gboolean is_authenticated;
     gboolean has_asked;
+    /* listing */
+    gboolean has_list; /* the feature is in force */
+    KdList *list;      /* asked, and not answered yet */
+    KdInventoryTicket *ticket;
     /* the link */
     KdLink *link;
     KdEndpoint endpoint; /* open, but not on the route */
@@ -69,6 +74,7 @@ session_free(KdSession *session)
     kd_control_queue_free(session->controls);
     kd_route_free(session->route);
     g_clear_object(&session->cancellable);
+    kd_list_free(session->list);
     g_free(session->close_text);
     g_free(session->identity);
     g_free(session->peer);
@@ -178,6 +184,7 @@ kd_session_close(KdSession *session, KdCloseCode code, const char *text)
     session->close_code = code;
     session->close_text = g_strdup(text);
     g_clear_handle_id(&session->lost_id, g_source_remove);
+    g_clear_pointer(&session->ticket, kd_inventory_forget);
     kd_route_stop(session->route);
     if (session->cancellable != NULL) {
         g_cancellable_cancel(session->cancellable);
@@ -412,6 +419,7 @@ say_opened(KdSession *session, const KdEndpoint *endpoint)
     if (endpoint->facts != NULL) {
         g_variant_lookup(endpoint->facts, "dialect", "&s", &opened.dialect);
         g_variant_lookup(endpoint->facts, "baud", "u", &opened.baud);
+        opened.has_resets = g_variant_lookup(endpoint->facts, "resets", "u", &opened.resets);
     }
     link.offered = opened.controls = kd_control_find_offered(target, endpoint->facts);
     session->controls = kd_control_queue_new(session->route, &link, on_control_answer, session);
@@ -442,7 +450,58 @@ on_link_open(GObject *source, GAsyncResult *result, gpointer user_data)
     }
 }
 
-/* ---- 5 request, 6 resolve, 7 claim ---- */
+/* ---- 5 request: LIST, any number of times ---- */
+
+static void
+refuse_request(KdSession *session)
+{
+    kd_session_close(session, KD_CLOSE_NOT_SUPPORTED,
+                     "this version of the server does not do that");
+}
+
+/* Until LISTED, nothing else may be asked, and the deadline for asking stands still. */
+static gboolean
+check_listed(KdSession *session)
+{
+    if (session->list == NULL) {
+        return TRUE;
+    }
+    kd_session_close(session, KD_CLOSE_PROTOCOL_ERROR, "LIST was not answered yet");
+    return FALSE;
+}
+
+static void
+on_found(GVariant *found, void *user)
+{
+    KdSession *session = user;
+    g_autoptr(KdList) list = g_steal_pointer(&session->list);
+
+    session->ticket = NULL;
+    kd_route_send(session->route, KD_FRAME_LISTED, kd_listing_build(session->scope, found, list));
+    session->started_tick = kd_tick_get_now();
+}
+
+static void
+take_list(KdSession *session, const uint8_t *payload, size_t len)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!session->has_list) {
+        refuse_request(session);
+        return;
+    }
+    if (!check_listed(session)) {
+        return;
+    }
+    session->list = kd_list_parse(payload, len, &error);
+    if (session->list == NULL) {
+        close_with_error(session, KD_CLOSE_BAD_REQUEST, error);
+        return;
+    }
+    session->ticket = kd_inventory_ask(session->scope->inventory, on_found, session);
+}
+
+/* ---- 5 request: OPEN, 6 resolve, 7 claim ---- */
 
 static void
 take_open(KdSession *session, const uint8_t *payload, size_t len)
@@ -452,6 +511,9 @@ take_open(KdSession *session, const uint8_t *payload, size_t len)
     KdCloseCode code;
     KdLink *link;
 
+    if (!check_listed(session)) {
+        return;
+    }
     if (request == NULL) {
         close_with_error(session, KD_CLOSE_BAD_REQUEST, error);
         return;
@@ -513,6 +575,7 @@ take_auth(KdSession *session, const uint8_t *payload, size_t len)
 static void
 take_hello(KdSession *session, const uint8_t *payload, size_t len)
 {
+    static const char *const features[] = {KD_FEATURE_LIST, NULL};
     static const char *const mechanisms[] = {"none", NULL};
     g_autoptr(GError) error = NULL;
     g_autoptr(KdHello) hello = kd_hello_parse(payload, len, &error);
@@ -520,6 +583,7 @@ take_hello(KdSession *session, const uint8_t *payload, size_t len)
     KdHello ours = {
         .window = wire->credit.window,
         .max_data_bytes = wire->max_data_bytes,
+        .features = (char **)features,
         .mechanisms = (char **)mechanisms,
     };
 
@@ -529,6 +593,7 @@ take_hello(KdSession *session, const uint8_t *payload, size_t len)
     }
     wire->credit.peer_window = hello->window;
     wire->peer_max_data_bytes = hello->max_data_bytes;
+    session->has_list = g_strv_contains((const char *const *)hello->features, KD_FEATURE_LIST);
     kd_route_send(session->route, KD_FRAME_HELLO, kd_hello_build(&ours));
     kd_wire_advance(wire, KD_PHASE_AUTH);
 }
@@ -572,9 +637,11 @@ on_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payload, vo
     case KD_FRAME_CLOSE:
         kd_session_close(session, KD_CLOSE_NORMAL, "the client has ended the session");
         break;
+    case KD_FRAME_LIST:
+        take_list(session, payload, header->length);
+        break;
     default:
-        kd_session_close(session, KD_CLOSE_NOT_SUPPORTED,
-                         "this version of the server does not do that");
+        refuse_request(session);
     }
 }
 
@@ -615,7 +682,7 @@ on_tick(KdTick *tick)
 {
     KdSession *session = (KdSession *)(void *)((char *)tick - offsetof(KdSession, tick));
 
-    if (session->is_closing || session->has_asked ||
+    if (session->is_closing || session->has_asked || session->list != NULL ||
         kd_tick_get_now() - session->started_tick < DEADLINE_TICKS) {
         return;
     }

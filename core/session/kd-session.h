@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "kd-inventory.h"
 #include "kd-link.h"
 #include "kd-message.h"
 #include "kd-params.h"
@@ -26,6 +27,7 @@ typedef struct {
  * KdSessionScope:
  * @registry: where target kinds are found
  * @links: who holds what
+ * @inventory: what there is to hold
  * @source: what strings of clients leave out
  *
  * What all sessions of a server share; lives longer than they.
@@ -33,6 +35,7 @@ typedef struct {
 typedef struct {
     const KdRegistry *registry;
     KdLinkTable *links;
+    KdInventory *inventory;
     KdParamsSource source;
 } KdSessionScope;
 

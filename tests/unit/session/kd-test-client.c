@@ -251,14 +251,35 @@ kd_test_client_send_preamble(KdTestClient *client, uint16_t major)
 
 /**
  * kd_test_client_send_hello:
- * @client: a client; takes windows of the default size
+ * @client: a client; takes windows of the default size, and knows all features
  */
 void
 kd_test_client_send_hello(KdTestClient *client)
 {
-    KdHello hello = {.window = KD_WINDOW_BYTES, .max_data_bytes = KD_MAX_DATA_BYTES};
+    static const char *const features[] = {"of-later", KD_FEATURE_LIST, NULL};
+    KdHello hello = {.window = KD_WINDOW_BYTES,
+                     .max_data_bytes = KD_MAX_DATA_BYTES,
+                     .features = (char **)features};
 
     kd_test_client_send(client, KD_FRAME_HELLO, kd_hello_build(&hello));
+}
+
+/**
+ * kd_test_client_expect_listed:
+ * @client: a client
+ *
+ * Returns: (transfer full): the next LISTED
+ */
+KdListed *
+kd_test_client_expect_listed(KdTestClient *client)
+{
+    g_autoptr(GBytes) payload = kd_test_client_expect(client, KD_FRAME_LISTED);
+    g_autoptr(GError) error = NULL;
+    KdListed *listed =
+        kd_listed_parse(g_bytes_get_data(payload, NULL), g_bytes_get_size(payload), &error);
+
+    g_assert_no_error(error);
+    return listed;
 }
 
 /**

@@ -68,6 +68,7 @@ void kd_test_client_send_control(KdTestClient *client, uint32_t id, uint16_t op,
 void kd_test_client_read(KdTestClient *client);
 gboolean kd_test_client_take(KdTestClient *client, KdFrameHeader *header, GBytes **payload);
 GBytes *kd_test_client_expect(KdTestClient *client, KdFrameType type);
+KdListed *kd_test_client_expect_listed(KdTestClient *client);
 KdClose *kd_test_client_expect_close(KdTestClient *client, KdCloseCode code);
 KdResult *kd_test_client_expect_result(KdTestClient *client, uint32_t id);
 void kd_test_client_expect_event(KdTestClient *client, uint16_t kind);

@@ -93,6 +93,23 @@ on_refuse_finish(GObject *link, GAsyncResult *result, KdEndpoint *endpoint, GErr
     return FALSE;
 }
 
+static GVariant *
+on_pair_found(GAsyncResult *result, GError **error)
+{
+    return g_task_propagate_boolean(G_TASK(result), error)
+               ? g_variant_new_parsed("[{'trans': <'pair:'>, 'name': <'a socket'>}]")
+               : NULL;
+}
+
+static void
+on_pair_enumerate(const KdHost *host, GVariant *filter, GCancellable *cancellable,
+                  GAsyncReadyCallback callback, gpointer user_data)
+{
+    (void)host;
+    g_assert_true(g_variant_is_of_type(filter, G_VARIANT_TYPE_VARDICT));
+    return_later(NULL, cancellable, callback, user_data);
+}
+
 static char **
 build_pair_names(const KdHost *host, GVariant *params)
 {
@@ -139,6 +156,8 @@ static const KdTarget pair_target = {
     .summary = "a socket",
     .params = pair_params,
     .build_lock_names = build_pair_names,
+    .enumerate_async = on_pair_enumerate,
+    .enumerate_finish = on_pair_found,
     .open_async = on_open,
     .open_finish = on_pair_finish,
     .close_async = on_close,
@@ -175,11 +194,17 @@ kd_stage_registry_new(const KdHost *host)
     plain_target.caps &= ~(1u << KD_CONTROL_PURGE);
     plain_target.reopen_async = NULL;
     plain_target.reopen_finish = NULL;
-    refuse_target = kd_fake_target;
+    /* its devices are the same as those of `fake`, which names them */
+    plain_target.enumerate_async = NULL;
+    plain_target.enumerate_finish = NULL;
+    refuse_target = plain_target;
+    refuse_target.caps = kd_fake_target.caps;
     refuse_target.scheme = "refuse";
     refuse_target.reopen_async = return_later;
     refuse_target.reopen_finish = on_refuse_finish;
     needy_target = kd_fake_target;
+    needy_target.enumerate_async = NULL;
+    needy_target.enumerate_finish = NULL;
     needy_target.scheme = "needy";
     needy_target.params = needy_params;
     g_assert_true(kd_registry_add(registry, &kd_fake_plugin, "fake", &error));
@@ -239,6 +264,7 @@ kd_stage_init(KdStage *stage, gboolean is_stream)
     stage->scope = (KdSessionScope){
         .registry = stage->registry,
         .links = kd_link_table_new(stage->host),
+        .inventory = kd_inventory_new(stage->registry),
         .source = {.environment = get_variable, .user = stage, .machine = "testhost"},
     };
     stage->device = kd_fake_get(1);
@@ -261,9 +287,11 @@ kd_stage_clear(KdStage *stage)
     KD_AWAIT(kd_link_table_get_n_links(stage->scope.links) == 0);
     g_assert_false(kd_fake_is_open(stage->device));
     kd_link_table_free(stage->scope.links);
+    kd_inventory_free(stage->scope.inventory);
     g_source_remove(stage->heart_id);
     kd_stage_settle();
     kd_fake_forget_all();
+    kd_stage_settle();
     kd_loop_stop();
     kd_registry_free(stage->registry);
     kd_host_free(stage->host);
