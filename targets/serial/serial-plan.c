@@ -312,17 +312,18 @@ build_host_name(const char *host)
 /**
  * serial_plan_build_lock_names:
  *
- * Names what two openings would collide on: `dev:4:64` for a terminal, whatever path led to it,
- * `unix:/run/vm.sock` and the file itself for a socket (it may have several hard links, and be
- * another file after a restart), or `tcp:host:port`. A file that is missing or may not be opened
- * goes by its path.
+ * Names what two openings would collide on: `dev:4:64` for a terminal, whatever path led to it, and
+ * its paths too, which remain while an adapter is away; `unix:/run/vm.sock` and the file itself for
+ * a socket (it may have several hard links, and be another file after a restart), or
+ * `tcp:host:port`. A file that is missing or may not be opened goes by its path.
  *
  * Returns: (transfer full)
  */
 char **
 serial_plan_build_lock_names(const SerialPlan *plan, const KdHost *host)
 {
-    char **names = g_new0(char *, 3);
+    const char *prefix = plan->kind == SERIAL_PIPE ? "unix" : "path";
+    char **names = g_new0(char *, 4);
     if (plan->kind == SERIAL_IP) {
         g_autofree char *name = build_host_name(plan->name);
         names[0] = g_strdup_printf("tcp:%s:%u", name, plan->ip_port);
@@ -334,8 +335,12 @@ serial_plan_build_lock_names(const SerialPlan *plan, const KdHost *host)
     int fd = host->open_path(host, plan->name, &error);
     if (fd >= 0) {
         if (fstat(fd, &info) == 0 && S_ISCHR(info.st_mode)) {
+            g_autofree char *given = build_missing_path(plan->name);
+            path = build_path_of_fd(fd);
             close(fd);
             names[0] = g_strdup_printf("dev:%u:%u", major(info.st_rdev), minor(info.st_rdev));
+            names[1] = g_strdup_printf("%s:%s", prefix, given);
+            names[2] = path != NULL ? g_strdup_printf("%s:%s", prefix, path) : NULL;
             return names;
         }
         names[1] = g_strdup_printf("file:%u:%u:%" G_GUINT64_FORMAT, major(info.st_dev),
@@ -345,10 +350,12 @@ serial_plan_build_lock_names(const SerialPlan *plan, const KdHost *host)
     } else if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
         path = build_missing_path(plan->name);
     }
-    /* Where the host's rules forbid it, the file system is not looked at. */
+    /* Where the host's rules forbid it, the file system is not looked at, and nobody is in the way:
+     * that it is forbidden is what the client shall hear. */
     if (path == NULL) {
         path = g_canonicalize_filename(plan->name, "/");
+        prefix = "forbidden";
     }
-    names[0] = g_strdup_printf("%s:%s", plan->kind == SERIAL_PIPE ? "unix" : "path", path);
+    names[0] = g_strdup_printf("%s:%s", prefix, path);
     return names;
 }

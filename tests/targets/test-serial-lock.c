@@ -95,6 +95,37 @@ test_lock_of_hard_link(KdSerialPlace *place, gconstpointer unused)
     close(listener);
 }
 
+static gboolean
+have_common_name(char **names, char **others)
+{
+    for (guint i = 0; names[i] != NULL; i++) {
+        if (g_strv_contains((const char *const *)others, names[i])) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* An adapter that was pulled out takes its links with it. */
+static void
+test_lock_of_missing_line(KdSerialPlace *place, gconstpointer unused)
+{
+    g_autofree char *tty = NULL;
+    int master = kd_serial_open_pty(&tty);
+    g_autofree char *by_name = g_build_filename(place->folder, "by-id", NULL);
+    (void)unused;
+    g_assert_no_errno(symlink(tty, by_name));
+    g_autoptr(GVariant) by_link = kd_test_params("{'port': <'%s'>}", by_name);
+    g_autoptr(GVariant) by_path = kd_test_params("{'port': <'%s'>}", tty);
+    g_auto(GStrv) present = kd_serial_com->build_lock_names(kd_test_host_get(), by_link);
+    g_unlink(by_name);
+    close(master);
+    g_auto(GStrv) missing_link = kd_serial_com->build_lock_names(kd_test_host_get(), by_link);
+    g_auto(GStrv) missing_path = kd_serial_com->build_lock_names(kd_test_host_get(), by_path);
+    g_assert_true(have_common_name(present, missing_link));
+    g_assert_true(have_common_name(present, missing_path));
+}
+
 static void
 test_check(void)
 {
@@ -143,6 +174,7 @@ main(int argc, char **argv)
                kd_serial_place_tear_down)
     ADD("lock/two-spellings-give-one-name", test_locks);
     ADD("lock/two-hard-links-share-a-name", test_lock_of_hard_link);
+    ADD("lock/line-that-is-away-keeps-its-names", test_lock_of_missing_line);
     g_test_add_func("/serial/check/wrong-keys-are-named", test_check);
     return g_test_run();
 }
