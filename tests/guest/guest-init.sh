@@ -15,6 +15,7 @@ ln -sf /proc/self/fd /dev/fd
 . $own/environment
 export MODPROBE_OPTIONS="-d $KD_GUEST_MODULES"
 modprobe virtio_console
+echo guest >/proc/sys/kernel/hostname
 # the loopback
 busybox ip link set lo up 2>/dev/null || ip link set lo up
 mkdir -p /dev/virtio-ports
