@@ -64,6 +64,24 @@ read_folder(SerialAdapter *adapter, const char *folder)
     return TRUE;
 }
 
+/* With the port where it is not the first of several */
+static char *
+build_name(const SerialAdapter *adapter)
+{
+    GString *name = g_string_new(NULL);
+    g_string_printf(name, "%s:%s", adapter->vendor, adapter->product);
+    if (adapter->serial != NULL) {
+        g_string_append_printf(name, " %s", adapter->serial);
+    }
+    if (adapter->interface != NULL && strcmp(adapter->interface, "00") != 0) {
+        g_string_append_printf(name, " if%s", adapter->interface);
+    }
+    if (adapter->port != NULL && strcmp(adapter->port, "0") != 0) {
+        g_string_append_printf(name, " port%s", adapter->port);
+    }
+    return g_string_free(name, FALSE);
+}
+
 /**
  * serial_adapter_find:
  * @device: number of a terminal
@@ -92,9 +110,7 @@ serial_adapter_find(dev_t device)
     if (!is_found) {
         return NULL;
     }
-    adapter->name = g_strdup_printf("%s:%s%s%s", adapter->vendor, adapter->product,
-                                    adapter->serial != NULL ? " " : "",
-                                    adapter->serial != NULL ? adapter->serial : "");
+    adapter->name = build_name(adapter);
     return g_steal_pointer(&adapter);
 }
 
@@ -139,8 +155,8 @@ serial_adapter_is_same(const SerialAdapter *adapter, const SerialAdapter *other)
 /**
  * serial_adapter_get_name:
  *
- * Returns: (transfer none): `0403:6001 A5XK3RJT`: vendor, product, and its serial number if it has
- *    one; no control characters
+ * Returns: (transfer none): `0403:6011 FT4X7Q2B if02`: vendor, product, its serial number if it
+ *    has one, and which of its ports; no control characters
  */
 const char *
 serial_adapter_get_name(const SerialAdapter *adapter)

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* Milliseconds; FTDI's chips wait for 16 until a packet is full, and 1 is the least they know. */
-#define TIMER_TEXT "1"
+#define TIMER_TEXT "1\n"
 
 static gboolean
 has_flag(int fd, struct serial_struct *settings)
@@ -56,7 +56,7 @@ lower_timer(SerialLatency *latency, dev_t device)
     g_autofree char *text = NULL;
     g_autofree char *path =
         g_strdup_printf("/sys/dev/char/%u:%u/device/latency_timer", major(device), minor(device));
-    if (g_file_get_contents(path, &text, NULL, NULL) && strcmp(g_strstrip(text), TIMER_TEXT) != 0 &&
+    if (g_file_get_contents(path, &text, NULL, NULL) && strcmp(text, TIMER_TEXT) != 0 &&
         write_timer(path, TIMER_TEXT)) {
         latency->timer_path = g_steal_pointer(&path);
         latency->timer_text = g_steal_pointer(&text);

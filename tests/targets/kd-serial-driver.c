@@ -156,3 +156,69 @@ fstat(int fd, struct stat *status)
         status->st_rdev = makedev(KD_SERIAL_DEVICE_MAJOR, KD_SERIAL_DEVICE_MINOR);
     return result;
 }
+
+/* ---- a link on it ---------------------------------------------------------------------------- */
+
+/**
+ * kd_serial_driven_prepare:
+ * @line: (out caller-allocates)
+ *
+ * Makes the terminal, of which fstat() says that it is a device; what the driver can do is the
+ * test's to say.
+ */
+void
+kd_serial_driven_prepare(KdSerialDriven *line)
+{
+    *line = (KdSerialDriven){.master = -1};
+    line->master = kd_serial_open_pty(&line->path);
+    kd_serial_driver_attach(line->path);
+    kd_serial_driver.is_device = TRUE;
+}
+
+/**
+ * kd_serial_driven_open:
+ * @keys: further keys, with a comma before each
+ *
+ * Opens it.
+ */
+void
+kd_serial_driven_open(KdSerialDriven *line, const char *keys)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = g_strdup_printf("{'port': <'%s'>%s}", line->path, keys);
+    gboolean is_open = kd_serial_open(&line->session, text, &error);
+    g_assert_no_error(error);
+    g_assert_true(is_open);
+}
+
+/**
+ * kd_serial_driven_close:
+ *
+ * Closes link and terminal.
+ */
+void
+kd_serial_driven_close(KdSerialDriven *line)
+{
+    kd_serial_end(&line->session);
+    g_assert_false(kd_serial_driver.is_breaking);
+    close(line->master);
+    g_free(line->path);
+}
+
+static gboolean
+has_looked(gpointer n_looks)
+{
+    return kd_serial_driver.n_unsent_looks >= *(const guint *)n_looks;
+}
+
+/**
+ * kd_serial_driven_wait_for_looks:
+ *
+ * Turns the main context until the driver was asked so often more what is unsent.
+ */
+void
+kd_serial_driven_wait_for_looks(guint n_looks)
+{
+    guint wanted = kd_serial_driver.n_unsent_looks + n_looks;
+    kd_test_wait_until(has_looked, &wanted);
+}

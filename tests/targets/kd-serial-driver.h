@@ -2,7 +2,7 @@
 /* A fake at the lowest edge: a driver behind one real pseudo-terminal, for what those lack. */
 #pragma once
 
-#include <glib.h>
+#include "kd-serial-stage.h"
 
 #include <linux/serial.h>
 #include <sys/types.h>
@@ -49,3 +49,15 @@ extern KdSerialDriver kd_serial_driver;
 #define KD_SERIAL_DEVICE_MINOR 7u
 
 void kd_serial_driver_attach(const char *path);
+
+/* A pseudo-terminal with the driver behind it, and a link on it */
+typedef struct {
+    KdSerialSession session;
+    int master;
+    char *path;
+} KdSerialDriven;
+
+void kd_serial_driven_prepare(KdSerialDriven *line);
+void kd_serial_driven_open(KdSerialDriven *line, const char *keys);
+void kd_serial_driven_close(KdSerialDriven *line);
+void kd_serial_driven_wait_for_looks(guint n_looks);

@@ -1,74 +1,35 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* BREAK on a line. Pseudo-terminals take the order and do nothing, so the driver is a fake. */
 #include "kd-serial-driver.h"
-#include "kd-serial-stage.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <glib/gstdio.h>
-#include <string.h>
 #include <unistd.h>
 
-/* An open line at one speed, with a driver that can BREAK */
-typedef struct {
-    KdSerialSession session;
-    int master;
-    char *path;
-} Line;
-
 static void
-line_open(Line *line, guint baud)
+line_open(KdSerialDriven *line, guint baud)
 {
-    g_autoptr(GError) error = NULL;
-    line->master = kd_serial_open_pty(&line->path);
-    kd_serial_driver_attach(line->path);
-    kd_serial_driver.is_device = TRUE;
+    g_autofree char *keys = g_strdup_printf(", 'baud': <uint64 %u>", baud);
+    kd_serial_driven_prepare(line);
     kd_serial_driver.has_break = TRUE;
     kd_serial_driver.has_flush = TRUE;
-    g_autofree char *text =
-        g_strdup_printf("{'port': <'%s'>, 'baud': <uint64 %u>}", line->path, baud);
-    g_assert_true(kd_serial_open(&line->session, text, &error));
-    g_assert_no_error(error);
+    kd_serial_driven_open(line, keys);
 }
 
 static void
-line_close(Line *line)
-{
-    kd_serial_end(&line->session);
-    g_assert_false(kd_serial_driver.is_breaking);
-    close(line->master);
-    g_free(line->path);
-}
-
-static void
-start_break(Line *line, gboolean is_urgent, GCancellable *cancellable)
+start_break(KdSerialDriven *line, gboolean is_urgent, GCancellable *cancellable)
 {
     kd_serial_start_control(&line->session, KD_CONTROL_BREAK,
                             g_variant_new_uint32(is_urgent ? 1 : 0), cancellable);
 }
 
 static guint64
-finish_break(Line *line)
+finish_break(KdSerialDriven *line)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GVariant) out = kd_serial_finish_control(&line->session, &error);
     g_assert_no_error(error);
     g_assert_true(g_variant_is_of_type(out, G_VARIANT_TYPE_UINT64));
     return g_variant_get_uint64(out);
-}
-
-static gboolean
-has_looked(gpointer n_looks)
-{
-    return kd_serial_driver.n_unsent_looks >= *(const guint *)n_looks;
-}
-
-/* Until the line was looked at three times more */
-static void
-wait_for_looks(void)
-{
-    guint wanted = kd_serial_driver.n_unsent_looks + 3;
-    kd_test_wait_until(has_looked, &wanted);
 }
 
 static gboolean
@@ -82,30 +43,30 @@ is_breaking(gpointer unused)
 static void
 test_in_order(void)
 {
-    Line line;
+    KdSerialDriven line;
     line_open(&line, 115200);
     kd_serial_driver.has_uart_status = TRUE;
     kd_serial_driver.unsent = 300;
     kd_serial_driver.is_uart_busy = TRUE;
     start_break(&line, FALSE, NULL);
-    wait_for_looks();
+    kd_serial_driven_wait_for_looks(3);
     kd_serial_driver.unsent = 1;
-    wait_for_looks();
+    kd_serial_driven_wait_for_looks(3);
     kd_serial_driver.unsent = 0;
-    wait_for_looks(); /* the driver has none, the UART some */
+    kd_serial_driven_wait_for_looks(3); /* the driver has none, the UART some */
     g_assert_cmpuint(kd_serial_driver.n_breaks, ==, 0);
     kd_serial_driver.is_uart_busy = FALSE;
     g_assert_cmpuint(finish_break(&line), ==, 0);
     g_assert_cmpuint(kd_serial_driver.n_breaks, ==, 1);
     g_assert_false(kd_serial_driver.is_breaking);
-    line_close(&line);
+    kd_serial_driven_close(&line);
 }
 
 /* All that a host wrote before is at the far side when the BREAK begins. */
 static void
 test_after_bytes(void)
 {
-    Line line;
+    KdSerialDriven line;
     char sent[3000] = {0};
     size_t n_there = 0;
     line_open(&line, 3000000);
@@ -120,26 +81,26 @@ test_after_bytes(void)
     }
     g_assert_true(kd_serial_driver.is_breaking); /* the loop has not turned meanwhile */
     finish_break(&line);
-    line_close(&line);
+    kd_serial_driven_close(&line);
 }
 
 /* An adapter that does not say what it has still gets the time of a USB packet. */
 static void
 test_settling(void)
 {
-    Line line;
+    KdSerialDriven line;
     line_open(&line, 9600);
     gint64 before_us = g_get_monotonic_time();
     start_break(&line, FALSE, NULL);
     finish_break(&line);
     g_assert_cmpint(kd_serial_driver.break_began_us - before_us, >=, 64 * 10 * 1000000 / 9600);
-    line_close(&line);
+    kd_serial_driven_close(&line);
 }
 
 static void
 test_length(void)
 {
-    Line line;
+    KdSerialDriven line;
     line_open(&line, 115200);
     kd_serial_driver.has_uart_status = TRUE;
     start_break(&line, FALSE, NULL);
@@ -148,20 +109,20 @@ test_length(void)
     /* timers count milliseconds */
     g_assert_cmpint(kd_serial_driver.break_ended_us - kd_serial_driver.break_began_us, >=, 249000);
     g_assert_cmpint(after_us - kd_serial_driver.break_ended_us, >=, 9000);
-    line_close(&line);
+    kd_serial_driven_close(&line);
 }
 
 static void
 test_urgent(void)
 {
-    Line line;
+    KdSerialDriven line;
     line_open(&line, 9600);
     kd_serial_driver.has_uart_status = TRUE;
     kd_serial_driver.unsent = 3000;
     start_break(&line, TRUE, NULL);
     g_assert_cmpuint(finish_break(&line), ==, 3000);
     g_assert_cmpuint(kd_serial_driver.n_breaks, ==, 1);
-    line_close(&line);
+    kd_serial_driven_close(&line);
 }
 
 /* Told to drop what is unsent, the drivers of USB adapters do not; a BREAK before that has left
@@ -169,22 +130,22 @@ test_urgent(void)
 static void
 test_urgent_on_adapter(void)
 {
-    Line line;
+    KdSerialDriven line;
     line_open(&line, 115200);
     kd_serial_driver.has_flush = FALSE;
     kd_serial_driver.unsent = 3000;
     start_break(&line, TRUE, NULL);
-    wait_for_looks();
+    kd_serial_driven_wait_for_looks(3);
     g_assert_cmpuint(kd_serial_driver.n_breaks, ==, 0);
     kd_serial_driver.unsent = 0;
     g_assert_cmpuint(finish_break(&line), ==, 0);
-    line_close(&line);
+    kd_serial_driven_close(&line);
 }
 
 static void
 test_stuck(void)
 {
-    Line line;
+    KdSerialDriven line;
     g_autoptr(GError) error = NULL;
     line_open(&line, 9600);
     kd_serial_driver.unsent = 480;
@@ -200,11 +161,11 @@ test_stuck(void)
                         line.path);
     g_assert_cmpstr(error->message, ==, expected);
     g_assert_cmpuint(kd_serial_driver.n_breaks, ==, 0);
-    line_close(&line);
+    kd_serial_driven_close(&line);
 }
 
 static void
-check_cancelled(Line *line)
+check_cancelled(KdSerialDriven *line)
 {
     g_autoptr(GError) error = NULL;
     g_assert_null(kd_serial_finish_control(&line->session, &error));
@@ -215,7 +176,7 @@ check_cancelled(Line *line)
 static void
 test_cancel(void)
 {
-    Line line;
+    KdSerialDriven line;
     line_open(&line, 115200);
     /* While it waits, in its middle, and in the mark behind it */
     for (guint moment = 0; moment < 3; moment++) {
@@ -223,7 +184,7 @@ test_cancel(void)
         kd_serial_driver.unsent = moment == 0 ? 100 : 0;
         start_break(&line, FALSE, cancellable);
         if (moment == 0)
-            wait_for_looks();
+            kd_serial_driven_wait_for_looks(3);
         else
             kd_test_wait_until(is_breaking, NULL);
         while (moment == 2 && kd_serial_driver.is_breaking)
@@ -236,19 +197,19 @@ test_cancel(void)
     kd_serial_driver.unsent = 100;
     g_autoptr(GCancellable) cancellable = g_cancellable_new();
     start_break(&line, FALSE, cancellable);
-    wait_for_looks();
+    kd_serial_driven_wait_for_looks(3);
     g_cancellable_cancel(cancellable);
     check_cancelled(&line);
     start_break(&line, TRUE, NULL);
     g_assert_cmpuint(finish_break(&line), ==, 100);
     g_assert_cmpuint(kd_serial_driver.n_breaks, ==, 3);
-    line_close(&line);
+    kd_serial_driven_close(&line);
 }
 
 static void
 test_close(void)
 {
-    Line line;
+    KdSerialDriven line;
     line_open(&line, 115200);
     start_break(&line, FALSE, NULL);
     kd_test_wait_until(is_breaking, NULL);
@@ -257,13 +218,13 @@ test_close(void)
     g_autoptr(GAsyncResult) result = kd_test_wait(&line.session.done);
     kd_serial_com->close_finish(line.session.link, result);
     g_clear_object(&line.session.link);
-    line_close(&line);
+    kd_serial_driven_close(&line);
 }
 
 static void
 test_reopen(void)
 {
-    Line line;
+    KdSerialDriven line;
     g_autoptr(GError) error = NULL;
     line_open(&line, 115200);
     start_break(&line, FALSE, NULL);
@@ -275,13 +236,13 @@ test_reopen(void)
     g_assert_true(kd_serial_finish_reopen(&line.session, NULL));
     start_break(&line, FALSE, NULL);
     finish_break(&line);
-    line_close(&line);
+    kd_serial_driven_close(&line);
 }
 
 static void
 test_one_at_a_time(void)
 {
-    Line line;
+    KdSerialDriven line;
     KdTestDone second = {0};
     g_autoptr(GError) error = NULL;
     g_autoptr(GVariant) arg = g_variant_ref_sink(g_variant_new_uint32(0));
@@ -294,13 +255,13 @@ test_one_at_a_time(void)
     g_assert_error(error, KD_ERROR, KD_ERROR_BUSY);
     finish_break(&line);
     g_assert_cmpuint(kd_serial_driver.n_breaks, ==, 1);
-    line_close(&line);
+    kd_serial_driven_close(&line);
 }
 
 static void
 test_none(void)
 {
-    Line line;
+    KdSerialDriven line;
     g_autoptr(GError) error = NULL;
     line_open(&line, 115200);
     kd_serial_driver.has_break = FALSE;
@@ -308,26 +269,26 @@ test_none(void)
     g_assert_null(kd_serial_finish_control(&line.session, &error));
     g_assert_error(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED);
     g_assert_true(g_str_has_suffix(error->message, " has no BREAK"));
-    line_close(&line);
+    kd_serial_driven_close(&line);
 }
 
 static void
 test_signal(void)
 {
-    Line line;
+    KdSerialDriven line;
     line_open(&line, 115200);
     kd_serial_driver.n_interrupts = 2;
     start_break(&line, FALSE, NULL);
     finish_break(&line);
     g_assert_cmpuint(kd_serial_driver.n_interrupts, ==, 0);
     g_assert_cmpuint(kd_serial_driver.n_breaks, ==, 1);
-    line_close(&line);
+    kd_serial_driven_close(&line);
 }
 
 static void
 test_gone(void)
 {
-    Line line;
+    KdSerialDriven line;
     line_open(&line, 115200);
     /* Before, and in its middle */
     for (guint moment = 0; moment < 2; moment++) {
@@ -342,14 +303,14 @@ test_gone(void)
         g_assert_error(error, KD_ERROR, KD_ERROR_LINK_LOST);
     }
     kd_serial_driver.is_breaking = FALSE; /* with the device */
-    line_close(&line);
+    kd_serial_driven_close(&line);
 }
 
 /* The real thing: taken, and nothing reaches the far side. */
 static void
 test_pty(void)
 {
-    Line line;
+    KdSerialDriven line;
     char byte = 0;
     line_open(&line, 115200);
     kd_serial_driver.terminal = 0;
@@ -357,7 +318,7 @@ test_pty(void)
     g_assert_cmpuint(finish_break(&line), ==, 0);
     g_assert_cmpint(read(line.master, &byte, 1), ==, -1);
     g_assert_cmpint(errno, ==, EAGAIN);
-    line_close(&line);
+    kd_serial_driven_close(&line);
 }
 
 int
