@@ -366,6 +366,20 @@ serial_link_open_finish(GAsyncResult *result, KdEndpoint *endpoint, GError **err
 
 /* ---- opening it anew ------------------------------------------------------------------------- */
 
+/* A socket that is closed is how a target ends; of a terminal that is told, for the client would
+ * take it for the same. */
+static void
+return_end(SerialLink *link, GTask *task)
+{
+    const char *what = link->is_socket ? "closed the connection" : "hung up";
+    if (!link->is_socket) {
+        serial_events_note(link->sink, "%s has %s", link->plan->name, what);
+    }
+    g_task_return_new_error(task, KD_ERROR, KD_ERROR_LINK_LOST,
+                            "com: %s has %s (with reconnect it would be waited for)",
+                            link->plan->name, what);
+}
+
 /**
  * serial_link_reopen_async:
  *
@@ -383,10 +397,7 @@ serial_link_reopen_async(SerialLink *link, GCancellable *cancellable, GAsyncRead
         return;
     }
     if (!link->plan->is_waited_for && !link->is_device) {
-        g_task_return_new_error(task, KD_ERROR, KD_ERROR_LINK_LOST,
-                                "com: %s has %s (with reconnect it would be waited for)",
-                                link->plan->name,
-                                link->is_socket ? "closed the connection" : "hung up");
+        return_end(link, task);
         return;
     }
     if (link->task != NULL) {

@@ -189,6 +189,7 @@ test_hang_up(void)
     g_assert_false(kd_serial_reopen(&session, NULL, &error));
     g_assert_error(error, KD_ERROR, KD_ERROR_LINK_LOST);
     g_assert_cmpstr(error->message, ==, expected);
+    g_assert_cmpstr(kd_serial_get_events(&session), ==, "note ");
     kd_serial_end(&session);
 }
 
