@@ -2,7 +2,7 @@
 /* GDB debugs a Linux kernel over kd and kdsrv, by KGDB on an emulated serial port. */
 #include "kd-e2e-gdb.h"
 #include "kd-e2e-kernel.h"
-#include "kd-e2e-socket.h"
+#include "kd-e2e-protocol.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -142,6 +142,93 @@ test_terminal(KdE2eStage *stage, gconstpointer unused)
 {
     (void)unused;
     check_session(stage, KD_E2E_KERNEL_WAITS | KD_E2E_KERNEL_PTY);
+}
+
+/* ---- breaking in by a BREAK on the line ---- */
+
+/**
+ * BreakLab:
+ * @log: path: one letter for each begin and end of a break
+ *
+ * The same, and what makes the break of a pseudo terminal arrive.
+ */
+typedef struct {
+    Lab lab;
+    char *log;
+} BreakLab;
+
+static gboolean
+break_lab_set_up(BreakLab *lab, KdE2eStage *stage, guint flags)
+{
+    g_autofree char *log = kd_e2e_stage_build_path(stage, "breaks.log");
+    g_autofree char *socket = NULL;
+    g_autofree char *log_variable = g_strconcat("KD_E2E_BREAKS_LOG=", log, NULL);
+    const char *environment[] = {"LD_PRELOAD=" KD_BREAK_SHIM, log_variable, NULL, NULL};
+    KdE2eSetup setup = {.environment = environment};
+
+    lab->lab.kernel = kd_e2e_kernel_new(stage, flags | KD_E2E_KERNEL_PTY);
+    if (lab->lab.kernel == NULL) {
+        return FALSE;
+    }
+    socket = g_strconcat("KD_E2E_BREAKS=", lab->lab.kernel->breaks, NULL);
+    environment[2] = socket;
+    kd_e2e_stage_start_with(stage, &setup, "--allow-path", "/dev/pts", NULL);
+    lab->lab.trans = g_strdup_printf("com:port=%s", lab->lab.kernel->link);
+    lab->log = g_steal_pointer(&log);
+    return TRUE;
+}
+
+static void
+break_lab_tear_down(BreakLab *lab)
+{
+    lab_tear_down(&lab->lab);
+    g_free(lab->log);
+}
+
+/* Each has begun and ended. */
+static void
+expect_breaks(const BreakLab *lab, const char *letters)
+{
+    g_autofree char *text = NULL;
+
+    g_assert_true(g_file_get_contents(lab->log, &text, NULL, NULL));
+    g_assert_cmpstr(text, ==, letters);
+}
+
+static void
+say(KdE2eClient *client, const char *text)
+{
+    kd_e2e_client_send_data(client, text, strlen(text));
+}
+
+/* No debugger at all: only the order of the break and the letter behind it. */
+static void
+test_break(KdE2eStage *stage, gconstpointer unused)
+{
+    KdControl control = {.id = 1, .op = KD_CONTROL_BREAK, .arg = 0};
+    g_autoptr(KdE2eClient) client = NULL;
+    g_autoptr(KdResult) result = NULL;
+    BreakLab lab;
+
+    (void)unused;
+    if (!break_lab_set_up(&lab, stage, 0)) {
+        return;
+    }
+    client = kd_e2e_client_new_open(stage->port, lab.lab.trans);
+    say(client, "g"); /* nothing but a letter, before */
+    kd_e2e_client_control(client, &control);
+    say(client, "g");
+    result = kd_e2e_client_await_result(client);
+    g_assert_cmpuint(result->code, ==, 0);
+    kd_e2e_kernel_await(lab.lab.kernel, "sysrq: DEBUG");
+    say(client, "$?#3f");
+    kd_e2e_kernel_await(lab.lab.kernel, "$S05#b8");
+    say(client, "+$D#44");
+    kd_e2e_kernel_await(lab.lab.kernel, "$OK#9a");
+    say(client, "+");
+    expect_in_kernel(lab.lab.kernel, "echo alive", "alive");
+    expect_breaks(&lab, "Be");
+    break_lab_tear_down(&lab);
 }
 
 /* ---- one session after the other ---- */
@@ -457,6 +544,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     kd_e2e_add("/e2e/kernel/is-debugged-over-a-socket", test_socket);
     kd_e2e_add("/e2e/kernel/is-debugged-over-a-terminal", test_terminal);
+    kd_e2e_add("/e2e/kernel/hears-a-break-and-then-a-letter", test_break);
     kd_e2e_add("/e2e/kernel/twenty-sessions-leave-nothing-behind", test_sessions);
     kd_e2e_add("/e2e/kernel/restarts-within-a-session", test_reboot);
     kd_e2e_add("/e2e/kernel/boots-on-with-a-slow-reader", test_boot_slow_reader);
