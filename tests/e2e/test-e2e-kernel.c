@@ -231,6 +231,43 @@ test_break(KdE2eStage *stage, gconstpointer unused)
     break_lab_tear_down(&lab);
 }
 
+/* GDB has stopped it, by the way of a break and no other. */
+static void
+expect_stopped_by_break(KdE2eGdb *gdb)
+{
+    g_free(kd_e2e_program_await(gdb->program, KD_E2E_STDOUT, "SIGTRAP"));
+    kd_e2e_gdb_expect(gdb, "bt 20", "serial8250_");
+    kd_e2e_gdb_expect(gdb, "p panic_timeout", "= 4242");
+}
+
+/* kd is told to send the break, GDB sends the letter: over a UNIX socket it cannot do more. */
+static void
+test_signal(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autoptr(KdE2eProgram) kd = NULL;
+    BreakLab lab;
+    KdE2eGdb gdb;
+
+    (void)unused;
+    if (!break_lab_set_up(&lab, stage, KD_E2E_KERNEL_WAITS)) {
+        return;
+    }
+    kd = start_under_kd(stage, &lab.lab);
+    kd_e2e_gdb_init(&gdb, kd);
+    check_memory(&gdb);
+    kd_e2e_gdb_expect(&gdb, "set remote interrupt-sequence BREAK-g", "");
+    kd_e2e_gdb_expect(&gdb, "continue &", "");
+    kd_e2e_kernel_await_up(lab.lab.kernel);
+    kd_e2e_program_signal(kd, SIGUSR1);
+    g_free(kd_e2e_program_await(kd, KD_E2E_STDERR, "kd: break sent"));
+    kd_e2e_program_say(kd, "interrupt\n");
+    expect_stopped_by_break(&gdb);
+    leave(&gdb);
+    expect_in_kernel(lab.lab.kernel, "cat /proc/sys/kernel/panic", "4242");
+    expect_breaks(&lab, "Be");
+    break_lab_tear_down(&lab);
+}
+
 /* ---- one session after the other ---- */
 
 static guint
@@ -545,6 +582,7 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/kernel/is-debugged-over-a-socket", test_socket);
     kd_e2e_add("/e2e/kernel/is-debugged-over-a-terminal", test_terminal);
     kd_e2e_add("/e2e/kernel/hears-a-break-and-then-a-letter", test_break);
+    kd_e2e_add("/e2e/kernel/is-stopped-by-a-signal-to-kd", test_signal);
     kd_e2e_add("/e2e/kernel/twenty-sessions-leave-nothing-behind", test_sessions);
     kd_e2e_add("/e2e/kernel/restarts-within-a-session", test_reboot);
     kd_e2e_add("/e2e/kernel/boots-on-with-a-slow-reader", test_boot_slow_reader);
