@@ -1,10 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# demo.sh: GDB debugs the CPU of a virtual machine through kd and kdsrv, on this machine alone.
-#
-# Installs what is missing (Debian, with apt, as root or by sudo), builds into build/demo, starts
-# QEMU with its debug stub on a UNIX socket and kdsrv on the loopback, lets kd start GDB on the
-# link, checks what GDB saw, and takes everything away again but the build.
+# demo.sh: GDB debugs a Linux kernel in a virtual machine through kd and kdsrv, see usage below.
 set -eu
 umask 022
 source=$(cd "$(dirname "$0")/.." && pwd -P)
@@ -12,6 +8,33 @@ work=
 vm=
 server=
 client=
+reader=
+
+usage() {
+    cat <<'TEXT'
+sh data/demo.sh [--quick]
+GDB debugs a Linux kernel in KGDB, at the serial port of a virtual machine, through kd and kdsrv, all
+on this machine. Installs what is missing (Debian, with apt, as root or by sudo), builds kdsrv into
+build/demo and the kernel into a cache in the home folder (three minutes, only once), boots it, checks
+what GDB saw, and takes everything away again but what was built.
+
+  --quick   no kernel: GDB debugs the machine's CPU by QEMU's debug stub
+TEXT
+}
+
+kind=kernel
+case ${1:-} in
+'') ;;
+--quick) kind=cpu ;;
+-h | --help)
+    usage
+    exit 0
+    ;;
+*)
+    echo "demo.sh: $1: no such option (see --help)" >&2
+    exit 2
+    ;;
+esac
 
 say() {
     printf '\n== %s\n' "$*"
@@ -25,10 +48,10 @@ fail() {
 # shellcheck disable=SC2317 # called by the trap
 clean_up() {
     trap '' HUP INT TERM
-    for child in $client $server $vm; do
+    for child in $client $server $vm $reader; do
         kill "$child" 2>/dev/null || true
     done
-    for child in $client $server $vm; do
+    for child in $client $server $vm $reader; do
         wait "$child" 2>/dev/null || true
     done
     [ -z "$work" ] || rm -rf "$work"
@@ -49,10 +72,24 @@ wait_for() {
     done
 }
 
+# fail_with FILE REASON: it may tell more
+fail_with() {
+    [ ! -e "$1" ] || tail -n 60 "$1"
+    fail "$2"
+}
+
+# wait_for_text SECONDS FILE TEXT
+wait_for_text() {
+    wait_for "$1" grep -qsaF -e "$3" "$2" || fail_with "$2" "nothing said '$3' within $1 s"
+}
+
 # ---- what is needed ----
 
 say "looking for what is needed: compiler, cmake, GLib, gdb, qemu"
-sh "$source/tests/install-packages.sh" --with-sudo build demo
+parts='build demo'
+[ $kind = cpu ] || parts="$parts kernel"
+# shellcheck disable=SC2086
+sh "$source/tests/install-packages.sh" --with-sudo $parts
 for program in cmake ninja gcc gdb qemu-system-x86_64; do
     command -v $program >/dev/null || fail "$program is missing"
 done
@@ -62,54 +99,214 @@ build=$(sh "$source/tests/build-root.sh" "$source")/demo
 mkdir -p "$build"
 if ! (cd "$source" && cmake --preset release -B "$build" -DKD_TESTS=OFF &&
     cmake --build "$build") >"$build/build.log" 2>&1; then
-    tail -n 40 "$build/build.log"
-    fail "it does not build"
+    fail_with "$build/build.log" "it does not build"
 fi
 "$build/bin/kdsrv" --plugin-dir "$build/plugins-0" --list-plugins | sed 's/^/   /'
 
-# ---- the target: a PC that stands still before its first instruction ----
-
+if [ $kind = kernel ]; then
+    say "looking for the kernel: it is built the first time, in about three minutes"
+    kernel=$(sh "$source/tests/kgdb/build.sh") ||
+        fail "there is no kernel; without one: sh data/demo.sh --quick"
+    echo "   $kernel"
+fi
 work=$(mktemp -d "${TMPDIR:-/tmp}/kdsrv-demo.XXXXXX")
-# A boot sector of our own, so that there is something known to stop at: at 0x7c00
-#   b8 34 12   mov $0x1234, %ax
-#   40         inc %ax
-#   eb fd      jmp to the inc
-{
-    printf '\270\064\022\100\353\375'
-    head -c 504 /dev/zero
-    printf '\125\252'
-} >"$work/boot.img"
-say "starting QEMU, stopped at reset, with its debug stub on $work/vm.sock"
-qemu-system-x86_64 -machine pc,accel=tcg -m 32 -nodefaults -display none -S -boot c \
-    -drive "file=$work/boot.img,format=raw,if=ide" \
-    -chardev "socket,id=debug,path=$work/vm.sock,server=on,wait=off" -gdb chardev:debug \
-    >"$work/qemu.log" 2>&1 </dev/null &
-vm=$!
-wait_for 30 test -S "$work/vm.sock" || {
-    cat "$work/qemu.log"
-    fail "QEMU offers no socket"
+
+# ---- targets ----
+
+# start_vm OPTION...: QEMU's monitor is the FIFO monitor, what it says is in monitor.log
+start_vm() {
+    mkfifo "$work/monitor"
+    # both ends are open here, so neither side waits for the other one or sees its end
+    exec 3<>"$work/monitor"
+    qemu-system-x86_64 -accel tcg -nodefaults -display none -monitor stdio "$@" \
+        <"$work/monitor" >"$work/monitor.log" 2>&1 3>&- &
+    vm=$!
+    wait_for 30 has_vm_started || true
+    [ -S "$work/vm.sock" ] || fail_with "$work/monitor.log" "QEMU offers no socket"
+}
+
+has_vm_started() {
+    [ -S "$work/vm.sock" ] || ! kill -0 "$vm" 2>/dev/null
+}
+
+# A kernel that waits in KGDB at its first serial port; the second one is a shell.
+start_kernel() {
+    say "booting it in QEMU: its serial port is $work/vm.sock"
+    mkfifo "$work/shell.in" "$work/shell.out"
+    exec 5<>"$work/shell.in"
+    cat "$work/shell.out" >"$work/shell.log" 5>&- &
+    reader=$!
+    # rodata=off: KGDB could not take back a breakpoint that was set before the kernel protects its
+    # text
+    start_vm -m 128 -kernel "$kernel/bzImage" -initrd "$kernel/initrd" \
+        -append 'console=ttyS0 nokaslr rodata=off kgdboc=ttyS0,115200 kgdbwait' \
+        -chardev "socket,id=line,path=$work/vm.sock,server=on,wait=off,logfile=$work/line.log" \
+        -serial chardev:line \
+        -chardev "pipe,id=shell,path=$work/shell" -serial chardev:shell
+    wait_for_text 60 "$work/line.log" 'Waiting for connection from remote gdb'
+    tail -n 3 "$work/line.log" | tr -d '\r' | sed 's/^/   /'
+}
+
+# A PC that stands still before its first instruction.
+start_cpu() {
+    # A boot sector of our own, so that there is something known to stop at: at 0x7c00
+    #   b8 34 12   mov $0x1234, %ax
+    #   40         inc %ax
+    #   eb fd      jmp to the inc
+    {
+        printf '\270\064\022\100\353\375'
+        head -c 504 /dev/zero
+        printf '\125\252'
+    } >"$work/boot.img"
+    say "starting QEMU, stopped at reset, with its debug stub on $work/vm.sock"
+    start_vm -machine pc -m 32 -S -boot c \
+        -drive "file=$work/boot.img,format=raw,if=ide" \
+        -chardev "socket,id=debug,path=$work/vm.sock,server=on,wait=off" -gdb chardev:debug
 }
 
 # ---- the server: on the loopback, for files beneath one folder ----
 
-say "starting kdsrv on the first free port of 51000 to 51999"
-echo "   kdsrv -t tcp:port=51000:51999,bind=127.0.0.1 --allow-path $work"
-"$build/bin/kdsrv" -v --plugin-dir "$build/plugins-0" -t tcp:port=51000:51999,bind=127.0.0.1 \
-    --allow-path "$work" 2>"$work/kdsrv.log" </dev/null &
-server=$!
-wait_for 30 grep -q '^kdsrv: ready: ' "$work/kdsrv.log" || {
-    cat "$work/kdsrv.log"
-    fail "kdsrv is not ready"
+start_server() {
+    say "starting kdsrv on the first free port of 51000 to 51999"
+    echo "   kdsrv -t tcp:port=51000:51999,bind=127.0.0.1 --allow-path $work"
+    "$build/bin/kdsrv" -v --plugin-dir "$build/plugins-0" -t tcp:port=51000:51999,bind=127.0.0.1 \
+        --allow-path "$work" 2>"$work/kdsrv.log" </dev/null 3>&- 5>&- &
+    server=$!
+    wait_for_text 30 "$work/kdsrv.log" 'kdsrv: ready: '
+    sed 's/^/   /' "$work/kdsrv.log"
+    port=$(sed -n 's/^kdsrv: ready: .*Port=\([0-9]*\).*/\1/p' "$work/kdsrv.log")
+    [ -n "$port" ] || fail "kdsrv names no port"
 }
-sed 's/^/   /' "$work/kdsrv.log"
-port=$(sed -n 's/^kdsrv: ready: .*Port=\([0-9]*\).*/\1/p' "$work/kdsrv.log")
-[ -n "$port" ] || fail "kdsrv names no port"
 
-# ---- the session ----
+stop_server() {
+    say "stopping kdsrv; what it says about the session:"
+    kill "$server"
+    wait "$server" || fail "kdsrv ended with $?"
+    server=
+    sed -n '2,$s/^/   /p' "$work/kdsrv.log"
+}
 
-cat >"$work/tour.gdb" <<'GDB'
-set pagination off
-set confirm off
+# ---- GDB, which reads its commands from a FIFO: so it can be told to interrupt ----
+
+# start_gdb [FILE]
+start_gdb() {
+    link="kdsrv:server=@{tcp:server=127.0.0.1,port=$port},trans=@{com:pipe,port=$work/vm.sock}"
+    say "starting GDB through kd"
+    echo "   kd -k '$link' -- gdb${1:+ vmlinux}"
+    mkfifo "$work/gdb"
+    exec 4<>"$work/gdb"
+    "$build/bin/kd" --plugin-dir "$build/plugins-0" -k "$link" \
+        -- gdb -nx -q "$@" <"$work/gdb" >"$work/transcript" 2>&1 3>&- 4>&- 5>&- &
+    client=$!
+    tell_gdb 'set pagination off' 'set confirm off'
+}
+
+tell_gdb() {
+    printf '%s\n' "$@" >&4
+}
+
+# stage NAME FILE: gives GDB the commands and waits until it is through
+stage() {
+    cat "$2" >&4
+    tell_gdb "echo demo: $1 is over\\n"
+    wait_for 120 is_over_or_said "demo: $1 is over" ||
+        fail_with "$work/transcript" "GDB is not through with: $1"
+    ! is_over || fail_with "$work/transcript" "GDB has ended"
+}
+
+is_over() {
+    ! kill -0 "$client" 2>/dev/null
+}
+
+is_over_or_said() {
+    is_over || grep -qaF -e "$1" "$work/transcript"
+}
+
+# what GDB has said since; what the machine wrote to its console meanwhile came by the same line
+shown=0
+show() {
+    lines=$(wc -l <"$work/transcript")
+    sed -n "$((shown + 1)),${lines}p" "$work/transcript" | tr -d '\r' |
+        sed -e 's/^\((gdb) \)*//' -e '/^demo: /d' -e 's/^/   /'
+    shown=$lines
+}
+
+leave_gdb() {
+    tell_gdb detach quit
+    wait_for 60 is_over || fail_with "$work/transcript" "GDB does not end"
+    status=0
+    wait "$client" || status=$?
+    client=
+    show
+    [ $status -eq 0 ] || fail "kd ended with $status"
+}
+
+expect() {
+    sed 's/^\((gdb) \)*//' "$work/transcript" | grep -qE "^demo: $1\$" ||
+        fail "GDB did not see: $2"
+}
+
+# ---- the tours ----
+
+tour_kernel() {
+    cat >"$work/first.gdb" <<'GDB'
+echo \n-- what runs there, from the memory of the kernel\n
+print linux_banner
+printf "demo: banner=%.14s\n", linux_banner
+echo \n-- a variable of the kernel, written and read back\n
+print panic_timeout
+set variable panic_timeout = 4242
+maintenance flush dcache
+print panic_timeout
+printf "demo: written=%d\n", panic_timeout
+echo \n-- a breakpoint where every program writes, and go\n
+break ksys_write
+continue
+printf "demo: stopped with count=%lu\n", count
+backtrace 4
+delete
+echo \n-- go on, to user space\n
+continue &
+GDB
+    stage 'first part' "$work/first.gdb"
+    wait_for_text 60 "$work/line.log" 'user space is up'
+    show
+
+    say "breaking in"
+    cat <<'TEXT'
+   A kernel that runs listens on its serial port for a BREAK and then the letter g. A real line
+   carries the BREAK: there kd sends it through kdsrv (kill -USR1, or CTRL+\ in kd's terminal). The
+   serial port of a virtual machine comes out as a socket, and a socket carries none. So QEMU's
+   monitor is asked for it, chardev-send-break, and GDB sends the letter all the way.
+TEXT
+    echo 'chardev-send-break line' >&3
+    wait_for_text 30 "$work/monitor.log" 'chardev-send-break line'
+    tell_gdb 'set remote interrupt-sequence BREAK-g' interrupt
+    wait_for_text 60 "$work/transcript" SIGTRAP
+    cat >"$work/second.gdb" <<'GDB'
+echo \n-- stopped again: the way from the interrupt of the serial port into KGDB\n
+backtrace 7
+printf "demo: broke in, panic_timeout=%d\n", panic_timeout
+echo \n-- leave the kernel to itself\n
+GDB
+    stage 'second part' "$work/second.gdb"
+    leave_gdb
+    expect 'banner=Linux version ' "the kernel's banner"
+    expect 'written=4242' "the variable that it wrote"
+    expect 'stopped with count=[0-9]+' "the breakpoint"
+    grep -qa ' ksys_write (' "$work/transcript" || fail "GDB did not stop at ksys_write"
+    grep -qa ' sysrq_handle_dbg (' "$work/transcript" || fail "no break was heard"
+    expect 'broke in, panic_timeout=4242' "the variable after breaking in"
+
+    say "asking the kernel itself, which runs on:"
+    echo '   cat /proc/sys/kernel/panic'
+    echo 'cat /proc/sys/kernel/panic' >&5
+    wait_for_text 30 "$work/shell.log" 4242
+    echo '   4242'
+}
+
+tour_cpu() {
+    cat >"$work/tour.gdb" <<'GDB'
 echo \n-- the CPU after reset: its registers\n
 info registers rip cs eflags
 printf "demo: reset rip=%#lx cs=%#lx\n", (unsigned long)$rip, (unsigned long)$cs
@@ -130,42 +327,28 @@ stepi
 info registers rip rax
 printf "demo: ax=%#x\n", (unsigned int)($rax & 0xffff)
 echo \n-- leave the CPU to itself\n
-detach
 GDB
-link="kdsrv:server=@{tcp:server=127.0.0.1,port=$port},trans=@{com:pipe,port=$work/vm.sock}"
-say "starting GDB through kd"
-echo "   kd -k '$link' -- gdb"
-"$build/bin/kd" --plugin-dir "$build/plugins-0" -k "$link" \
-    -- gdb -nx -q -batch -x "$work/tour.gdb" >"$work/transcript" 2>&1 </dev/null &
-client=$!
-is_over() {
-    ! kill -0 "$client" 2>/dev/null
+    stage tour "$work/tour.gdb"
+    leave_gdb
+    expect 'reset rip=0xfff0 cs=0xf000' "the CPU at its reset vector"
+    expect 'opcode=0xea' "the firmware's first instruction"
+    expect 'stepped rip=0x[0-9a-f]+' "the CPU after a step"
+    ! grep -q 'demo: stepped rip=0xfff0$' "$work/transcript" || fail "the step did not move the CPU"
+    expect 'stopped rip=0x7c00' "the breakpoint"
+    expect 'ax=0x1235' "the boot sector's work"
 }
-wait_for 120 is_over || {
-    cat "$work/transcript"
-    fail "GDB has not ended after two minutes"
-}
-status=0
-wait "$client" || status=$?
-client=
-grep -v '^demo: ' "$work/transcript" | sed 's/^/   /'
 
-# ---- what GDB must have seen ----
-
-[ $status -eq 0 ] || fail "kd ended with $status"
-expect() {
-    grep -qE "^demo: $1\$" "$work/transcript" || fail "GDB did not see: $2"
-}
-expect 'reset rip=0xfff0 cs=0xf000' "the CPU at its reset vector"
-expect 'opcode=0xea' "the firmware's first instruction"
-expect 'stepped rip=0x[0-9a-f]+' "the CPU after a step"
-! grep -q '^demo: stepped rip=0xfff0$' "$work/transcript" || fail "the step did not move the CPU"
-expect 'stopped rip=0x7c00' "the breakpoint"
-expect 'ax=0x1235' "the boot sector's work"
-
-say "stopping kdsrv; what it says about the session:"
-kill "$server"
-wait "$server" || fail "kdsrv ended with $?"
-server=
-sed -n '2,$s/^/   /p' "$work/kdsrv.log"
-say "the demo passed: GDB read, stepped and stopped the CPU of the virtual machine"
+start_$kind
+start_server
+if [ $kind = kernel ]; then
+    start_gdb "$kernel/vmlinux"
+else
+    start_gdb
+fi
+tour_$kind
+stop_server
+if [ $kind = kernel ]; then
+    say "the demo passed: GDB read, wrote, stopped and left a Linux kernel at its serial port"
+else
+    say "the demo passed: GDB read, stepped and stopped the CPU of the virtual machine"
+fi
