@@ -2,6 +2,7 @@
 /* One epoll set, one queue of ready watches and the poll function that runs them. */
 #include "kd-loop.h"
 #include "kd-loop-private.h"
+#include "kd-ready-queue.h"
 
 #include <errno.h>
 #include <stdalign.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #define EVENTS_MAX         64
+#define EVENTS_IN          (EPOLLIN | EPOLLRDHUP | EPOLLET)
 #define ROUND_US           500
 #define RUNS_PER_CLOCK     4u
 #define CONTROL_FDS_USUAL  32u
@@ -27,9 +29,7 @@ typedef struct {
     gboolean has_logged_control;
     struct epoll_event events[EVENTS_MAX];
 
-    KdLoopWatch *head;
-    KdLoopWatch *tail;
-    guint n_queued;
+    KdReadyQueue queue;
     guint n_round; /* how many were queued when the current round started; 0 between rounds */
 
     KdLoopWatch *dead;
@@ -48,36 +48,6 @@ G_STATIC_ASSERT(KD_LOOP_HEADROOM_BYTES % BUFFER_ALIGN_BYTES == 0);
 /* ---- the ready queue ------------------------------------------------------------------------ */
 
 static void
-queue_push(KdLoopWatch *watch)
-{
-    watch->is_queued = TRUE;
-    watch->next = NULL;
-    if (loop.tail != NULL) {
-        loop.tail->next = watch;
-    } else {
-        loop.head = watch;
-    }
-    loop.tail = watch;
-    loop.n_queued++;
-}
-
-static KdLoopWatch *
-queue_pop(void)
-{
-    KdLoopWatch *watch = loop.head;
-
-    g_assert(watch != NULL);
-    loop.head = watch->next;
-    if (loop.head == NULL) {
-        loop.tail = NULL;
-    }
-    loop.n_queued--;
-    watch->is_queued = FALSE;
-    watch->next = NULL;
-    return watch;
-}
-
-static void
 dead_push(KdLoopWatch *watch)
 {
     watch->next = loop.dead;
@@ -89,14 +59,14 @@ dead_push(KdLoopWatch *watch)
 static void
 queue_sweep(void)
 {
-    for (guint left = loop.n_queued; left > 0; left--) {
-        KdLoopWatch *watch = queue_pop();
+    for (guint left = loop.queue.n; left > 0; left--) {
+        KdLoopWatch *watch = kd_ready_queue_pop(&loop.queue);
 
         if (watch->is_dead) {
             loop.n_dead_queued--;
             dead_push(watch);
         } else {
-            queue_push(watch);
+            kd_ready_queue_push(&loop.queue, watch);
         }
     }
 }
@@ -158,10 +128,10 @@ run_round(void)
 {
     gint64 limit_us = 0;
 
-    loop.n_round = loop.n_queued;
+    loop.n_round = loop.queue.n;
     loop.is_inside = TRUE;
     for (guint i = 1; i <= loop.n_round; i++) {
-        KdLoopWatch *watch = queue_pop();
+        KdLoopWatch *watch = kd_ready_queue_pop(&loop.queue);
 
         if (watch->is_dead) {
             loop.n_dead_queued--;
@@ -289,6 +259,27 @@ build_ready(uint32_t events)
     return ready;
 }
 
+static gboolean
+modify(KdLoopWatch *watch, gboolean is_out_watched)
+{
+    struct epoll_event event = {.events = EVENTS_IN | (is_out_watched ? EPOLLOUT : 0u),
+                                .data.ptr = watch};
+
+    watch->is_out_watched = is_out_watched;
+    return epoll_ctl(loop.ep, EPOLL_CTL_MOD, watch->fd, &event) == 0;
+}
+
+/* Terminals and UNIX sockets tell of room whenever their other side reads, though there has been
+ * room all the time: each exchange would wake us once for nothing. */
+static void
+take_event(KdLoopWatch *watch, uint32_t events)
+{
+    if (events == EPOLLOUT && watch->is_out_watched && (watch->ready & KD_READY_OUT) != 0) {
+        (void)modify(watch, FALSE);
+    }
+    kd_loop_ready(watch, build_ready(events));
+}
+
 /* Waits and turns events into bits and queue entries; an edge kept anywhere else could get lost.
  * Returns: whether a descriptor of the main context is ready */
 static gboolean
@@ -308,7 +299,7 @@ collect_events(gint timeout_ms)
         if (watch == NULL) {
             is_control_due = TRUE;
         } else {
-            kd_loop_ready(watch, build_ready(loop.events[i].events));
+            take_event(watch, loop.events[i].events);
         }
     }
     return is_control_due;
@@ -330,7 +321,7 @@ on_poll(GPollFD *fds, guint n_fds, gint timeout_ms)
     bury_dead();
     update_control(fds, n_fds);
     for (;;) {
-        gboolean is_busy = loop.head != NULL || loop.is_turn_due;
+        gboolean is_busy = loop.queue.head != NULL || loop.is_turn_due;
         gboolean is_control_due = collect_events(is_busy ? 0 : timeout_ms);
 
         run_round();
@@ -425,8 +416,7 @@ kd_loop_stop(void)
 gboolean
 kd_loop_add(KdLoopWatch *watch, GError **error)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                                .data.ptr = watch};
+    struct epoll_event event = {.events = EVENTS_IN | EPOLLOUT, .data.ptr = watch};
 
     g_return_val_if_fail(!watch->is_added && !watch->is_dead, FALSE);
     if (loop.ep < 0) {
@@ -435,6 +425,7 @@ kd_loop_add(KdLoopWatch *watch, GError **error)
         return FALSE;
     }
     watch->is_always_ready = FALSE;
+    watch->is_out_watched = watch->fd >= 0;
     if (watch->fd >= 0 && epoll_ctl(loop.ep, EPOLL_CTL_ADD, watch->fd, &event) != 0) {
         int code = errno;
 
@@ -444,6 +435,7 @@ kd_loop_add(KdLoopWatch *watch, GError **error)
             return FALSE;
         }
         watch->is_always_ready = TRUE;
+        watch->is_out_watched = FALSE;
     }
     watch->is_added = TRUE;
     loop.n_added++;
@@ -501,7 +493,24 @@ kd_loop_ready(KdLoopWatch *watch, uint32_t bits)
     }
     watch->ready |= bits;
     if (!watch->is_queued) {
-        queue_push(watch);
+        kd_ready_queue_push(&loop.queue, watch);
+    }
+}
+
+/**
+ * kd_loop_await_out:
+ * @watch: whose descriptor has just refused a byte with EAGAIN
+ *
+ * Clears %KD_READY_OUT, and sees to it that it is set again when there is room. This and not only
+ * the bit: of a descriptor that always had room the loop has ceased to ask.
+ */
+void
+kd_loop_await_out(KdLoopWatch *watch)
+{
+    watch->ready &= ~(uint32_t)KD_READY_OUT;
+    if (watch->is_added && watch->fd >= 0 && !watch->is_always_ready && !watch->is_out_watched &&
+        !modify(watch, TRUE)) {
+        g_warning("can't watch descriptor %d: %s", watch->fd, g_strerror(errno));
     }
 }
 
@@ -526,7 +535,7 @@ kd_loop_turn(void)
 size_t
 kd_loop_get_quantum_bytes(void)
 {
-    guint n_runnable = MAX(loop.n_round, loop.n_queued);
+    guint n_runnable = MAX(loop.n_round, loop.queue.n);
 
     return n_runnable <= 2 ? KD_LOOP_BUFFER_BYTES : KD_LOOP_BUFFER_BYTES / 2;
 }

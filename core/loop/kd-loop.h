@@ -34,7 +34,8 @@ typedef struct {
  * KdLoopWatch:
  * @funcs: lives as long as the watch
  * @fd: descriptor, edge-triggered for everything; -1: readiness comes from kd_loop_ready() alone
- * @ready: sticky KD_READY_* bits; set by the loop, cleared by the run function
+ * @ready: sticky KD_READY_* bits; set by the loop, cleared by the run function, %KD_READY_OUT by
+ *    kd_loop_await_out()
  *
  * What the loop runs when it is ready; embedded in its owner, zeroed but for @funcs and @fd.
  */
@@ -48,6 +49,7 @@ struct KdLoopWatch {
     gboolean is_queued;
     gboolean is_dead;
     gboolean is_always_ready;
+    gboolean is_out_watched;
 };
 
 gboolean kd_loop_start(GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -55,6 +57,7 @@ void kd_loop_stop(void);
 gboolean kd_loop_add(KdLoopWatch *watch, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void kd_loop_remove(KdLoopWatch *watch);
 void kd_loop_ready(KdLoopWatch *watch, uint32_t bits);
+void kd_loop_await_out(KdLoopWatch *watch);
 void kd_loop_turn(void);
 size_t kd_loop_get_quantum_bytes(void);
 uint8_t *kd_loop_get_buffer(void);

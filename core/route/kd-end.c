@@ -216,7 +216,7 @@ kd_end_write(KdEnd *end, const struct iovec *vec, int n)
         done = done < 0 ? -errno : done;
     }
     if (done == -EAGAIN) {
-        end->watch.ready &= ~(uint32_t)KD_READY_OUT;
+        kd_loop_await_out(&end->watch);
     } else if (done < 0) {
         end->write_error = (int)-done;
         kd_loop_ready(&end->watch, KD_READY_IN);

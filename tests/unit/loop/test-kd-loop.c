@@ -132,6 +132,82 @@ test_ready_after_failure(void)
     kd_loop_stop();
 }
 
+/* A UNIX socket says so whenever its peer reads, as a terminal does. */
+static void
+test_room_is_no_news(void)
+{
+    int fds[2];
+    char byte;
+    Probe probe = {0};
+
+    probe_start();
+    probe_socketpair(fds);
+    probe_add(&probe, fds[0], TRUE, NULL);
+    probe_turn();
+    for (int i = 0; i < 10; i++) {
+        g_assert_cmpint(write(fds[0], "x", 1), ==, 1);
+        g_assert_cmpint(read(fds[1], &byte, 1), ==, 1);
+        probe_turn();
+    }
+    g_assert_cmpuint(probe.n_runs, <=, 2);
+    g_assert_cmpuint(probe.watch.ready, ==, KD_READY_OUT);
+    kd_loop_remove(&probe.watch);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    kd_loop_stop();
+}
+
+static void
+fill(int fd)
+{
+    static const char chunk[4096];
+
+    while (write(fd, chunk, sizeof chunk) > 0) {
+    }
+    g_assert_cmpint(errno, ==, EAGAIN);
+}
+
+static void
+test_room_is_awaited(void)
+{
+    int fds[2];
+    char chunk[4096];
+    Probe probe = {0};
+
+    probe_start();
+    probe_socketpair(fds);
+    probe_add(&probe, fds[0], TRUE, NULL);
+    probe_turn();
+    for (guint i = 0; i < 5; i++) {
+        fill(fds[0]);
+        if (i % 2 == 0) {
+            /* the loop has learned meanwhile that there always is room */
+            while (read(fds[1], chunk, sizeof chunk) > 0) {
+            }
+            probe_turn();
+            fill(fds[0]);
+        }
+        kd_loop_await_out(&probe.watch);
+        probe_turn();
+        g_assert_cmpuint(probe.watch.ready, ==, 0);
+        while (read(fds[1], chunk, sizeof chunk) > 0) {
+        }
+        probe_turn();
+        g_assert_cmpuint(probe.watch.ready, ==, KD_READY_OUT);
+    }
+    /* the room comes between the refusal and the wish */
+    fill(fds[0]);
+    while (read(fds[1], chunk, sizeof chunk) > 0) {
+    }
+    kd_loop_await_out(&probe.watch);
+    probe_turn();
+    g_assert_cmpuint(probe.watch.ready, ==, KD_READY_OUT);
+    kd_loop_remove(&probe.watch);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    kd_loop_stop();
+}
+
 static gboolean
 ready_self_and_other(Probe *probe)
 {
@@ -558,6 +634,8 @@ main(int argc, char **argv)
     g_test_add_func("/loop/add/says-what-the-kernel-refuses", test_add_refused);
     g_test_add_func("/loop/ready/has-the-bits-of-the-descriptor", test_ready_bits);
     g_test_add_func("/loop/ready/failure-wakes-readers-and-writers", test_ready_after_failure);
+    g_test_add_func("/loop/ready/room-that-was-never-missed-wakes-nobody", test_room_is_no_news);
+    g_test_add_func("/loop/ready/room-that-was-missed-is-told", test_room_is_awaited);
     g_test_add_func("/loop/ready/works-without-descriptor", test_ready_without_descriptor);
     g_test_add_func("/loop/round/is-bounded-and-loses-no-edge", test_round_is_bounded);
     g_test_add_func("/loop/round/takes-turns", test_round_takes_turns);
