@@ -7,6 +7,7 @@
 #include "bench-end.h"
 
 #include "bench-pattern.h"
+#include "bench-terminal.h"
 
 #include <kd-credit.h>
 #include <kd-frame.h>
@@ -458,6 +459,28 @@ bench_end_open(const BenchAddress *address, const char *trans, GError **error)
             return NULL;
         }
         end->is_framed = TRUE;
+    }
+    return g_steal_pointer(&end);
+}
+
+/**
+ * bench_end_open_terminal:
+ *
+ * Opens a line itself: no relay is between it and the target.
+ *
+ * Returns: (transfer full): a plain end, which waits in reads and writes.
+ */
+BenchEnd *
+bench_end_open_terminal(const char *path, GError **error)
+{
+    g_autoptr(BenchEnd) end = g_new0(BenchEnd, 1);
+
+    end->space = g_malloc(SPACE_BYTES);
+    end->fd = bench_terminal_connect(path, LIMIT_SECONDS);
+    if (end->fd < 0) {
+        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "cannot open %s: %s", path,
+                    g_strerror(errno));
+        return NULL;
     }
     return g_steal_pointer(&end);
 }

@@ -10,6 +10,7 @@ typedef struct BenchEnd BenchEnd;
 
 BenchEnd *bench_end_open(const BenchAddress *address, const char *trans,
                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
+BenchEnd *bench_end_open_terminal(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void bench_end_free(BenchEnd *end);
 int bench_end_get_fd(const BenchEnd *end);
 void bench_end_set_blocking(BenchEnd *end, gboolean is_blocking);

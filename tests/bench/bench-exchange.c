@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Round trips, one after the other: the speed of debugging. */
 #include "bench-mode.h"
-#include "bench-samples.h"
 
 /* A clock read costs nothing beside a round trip; this bounds what is kept of a very long run. */
 #define MAX_SAMPLES 10000000u
@@ -25,6 +24,25 @@ exchange_for(BenchTalk *talk, double seconds, BenchSamples *samples, GError **er
         before = after;
     }
     return TRUE;
+}
+
+/**
+ * bench_exchange_report:
+ * @samples: put in order by this
+ * @elapsed_s: how long they took
+ * @cpu_us: processor time of the relay for one
+ *
+ * Says what round trips of one session say.
+ */
+void
+bench_exchange_report(BenchSamples *samples, double elapsed_s, double cpu_us, BenchResult *result)
+{
+    bench_samples_sort(samples);
+    bench_result_set(result, "p50_us", bench_samples_get_us(samples, 0.5));
+    bench_result_set(result, "p99_us", bench_samples_get_us(samples, 0.99));
+    bench_result_set(result, "max_us", bench_samples_get_us(samples, 1));
+    bench_result_set(result, "per_s", (double)samples->ns->len / elapsed_s);
+    bench_result_set(result, "cpu_us", cpu_us);
 }
 
 /**
@@ -56,14 +74,8 @@ bench_exchange_run(BenchStage *stage, const BenchSetting *setting, const BenchOr
     elapsed_s = (double)(bench_clock_get_ns() - started_ns) / 1e9;
     cpu_ns = bench_stage_get_cpu_ns(stage) - cpu_ns;
     if (is_ok) {
-        double n = (double)samples.ns->len;
-
-        bench_samples_sort(&samples);
-        bench_result_set(result, "p50_us", bench_samples_get_us(&samples, 0.5));
-        bench_result_set(result, "p99_us", bench_samples_get_us(&samples, 0.99));
-        bench_result_set(result, "max_us", bench_samples_get_us(&samples, 1));
-        bench_result_set(result, "per_s", n / elapsed_s);
-        bench_result_set(result, "cpu_us", (double)cpu_ns / 1e3 / n);
+        bench_exchange_report(&samples, elapsed_s, (double)cpu_ns / 1e3 / (double)samples.ns->len,
+                              result);
     }
     bench_samples_clear(&samples);
     bench_talk_end(&talk);

@@ -14,6 +14,9 @@
      BIT(BENCH_PEER_FRAMED))
 #define COUNTED \
     (BIT(BENCH_PEER_EPOLL) | BIT(BENCH_PEER_SOCAT) | BIT(BENCH_PEER_KDSRV) | BIT(BENCH_PEER_FRAMED))
+#define LINES                                                                 \
+    (BIT(BENCH_PEER_DIRECT) | BIT(BENCH_PEER_SOCAT) | BIT(BENCH_PEER_KDSRV) | \
+     BIT(BENCH_PEER_SER2NET))
 #define GAP_US 1000u
 
 typedef gboolean (*ModeFunc)(BenchStage *stage, const BenchSetting *setting,
@@ -22,6 +25,8 @@ typedef gboolean (*ModeFunc)(BenchStage *stage, const BenchSetting *setting,
 /* ack 16 and reply 4072 are what a kernel answers when a debugger reads 4 KB of its memory */
 static const BenchOrder one_byte = {
     .work = BENCH_WORK_EXCHANGE, .request_bytes = 1, .reply_bytes = 1};
+static const BenchOrder one_kib = {
+    .work = BENCH_WORK_EXCHANGE, .request_bytes = 1024, .reply_bytes = 1024};
 static const BenchOrder kd_like = {
     .work = BENCH_WORK_EXCHANGE, .request_bytes = 72, .ack_bytes = 16, .reply_bytes = 4072};
 static const BenchOrder kd_like_apart = {.work = BENCH_WORK_EXCHANGE,
@@ -33,7 +38,8 @@ static const BenchOrder sink = {.work = BENCH_WORK_SINK};
 static const BenchOrder source = {.work = BENCH_WORK_SOURCE};
 static const BenchOrder both = {.work = BENCH_WORK_BOTH};
 
-/* @metric: the one that ratios are taken of */
+/* @metric: the one that ratios are taken of
+ * @run: NULL: the peers take turns */
 static const struct {
     const char *name;
     const char *metric;
@@ -54,6 +60,8 @@ static const struct {
     [BENCH_MODE_SYSCALLS_RR1] = {"syscalls-rr1", "calls", &one_byte, bench_syscalls_run, COUNTED},
     [BENCH_MODE_SYSCALLS_RRKD] = {"syscalls-rrkd", "calls", &kd_like_apart, bench_syscalls_run,
                                   COUNTED},
+    [BENCH_MODE_PTY_RR1] = {"pty-rr1", "p99_us", &one_byte, NULL, LINES},
+    [BENCH_MODE_PTY_RR1K] = {"pty-rr1k", "p99_us", &one_kib, NULL, LINES},
     [BENCH_MODE_ALLOCATIONS] = {"allocations", "allocations", &kd_like, bench_allocations_run,
                                 BIT(BENCH_PEER_EPOLL) | BIT(BENCH_PEER_KDSRV)},
 };
@@ -110,6 +118,12 @@ plan_stage(BenchMode mode, const BenchSetting *setting)
     case BENCH_MODE_SYSCALLS_RRKD:
         plan.place = BENCH_PLACE_FREE;
         break;
+    case BENCH_MODE_PTY_RR1:
+    case BENCH_MODE_PTY_RR1K:
+        /* the kernel's workers, on which terminals depend, have to give way to real time */
+        plan.place = BENCH_PLACE_FREE;
+        plan.is_terminal = TRUE;
+        break;
     default:
         break;
     }
@@ -160,4 +174,31 @@ bench_mode_run(BenchMode mode, BenchPeer peer, const BenchSetting *setting, Benc
         bench_result_clear(result);
         result->failure = g_strdup(error->message);
     }
+}
+
+/**
+ * bench_mode_takes_turns:
+ *
+ * Returns: whether peers are measured by bench_mode_run_turns() and not one by one.
+ */
+gboolean
+bench_mode_takes_turns(BenchMode mode)
+{
+    return modes[mode].run == NULL;
+}
+
+/**
+ * bench_mode_run_turns:
+ * @n: how many peers
+ * @results: (array length=n): zeroed; where one failed, its failure is set
+ *
+ * Sets up all peers, measures them by turns and takes everything down.
+ */
+void
+bench_mode_run_turns(BenchMode mode, const BenchPeer *peers, guint n, const BenchSetting *setting,
+                     BenchResult **results)
+{
+    BenchStagePlan plan = plan_stage(mode, setting);
+
+    bench_turns_run(peers, n, setting, &plan, modes[mode].order, results);
 }

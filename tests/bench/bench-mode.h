@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bench-result.h"
+#include "bench-samples.h"
 #include "bench-stage.h"
 
 typedef enum {
@@ -18,7 +19,9 @@ typedef enum {
     BENCH_MODE_SYSCALLS_RR1 = 9,
     BENCH_MODE_SYSCALLS_RRKD = 10,
     BENCH_MODE_ALLOCATIONS = 11,
-    BENCH_N_MODES = 12,
+    BENCH_MODE_PTY_RR1 = 12,
+    BENCH_MODE_PTY_RR1K = 13,
+    BENCH_N_MODES = 14,
 } BenchMode;
 
 const char *bench_mode_get_name(BenchMode mode);
@@ -27,9 +30,17 @@ gboolean bench_mode_has_peer(BenchMode mode, BenchPeer peer);
 void bench_mode_run(BenchMode mode, BenchPeer peer, const BenchSetting *setting,
                     BenchResult *result);
 
+gboolean bench_mode_takes_turns(BenchMode mode);
+void bench_mode_run_turns(BenchMode mode, const BenchPeer *peers, guint n,
+                          const BenchSetting *setting, BenchResult **results);
+
 /* The modes themselves, by file; each fills @result or sets @error. */
 gboolean bench_exchange_run(BenchStage *stage, const BenchSetting *setting, const BenchOrder *order,
                             BenchResult *result, GError **error);
+void bench_exchange_report(BenchSamples *samples, double elapsed_s, double cpu_us,
+                           BenchResult *result);
+void bench_turns_run(const BenchPeer *peers, guint n, const BenchSetting *setting,
+                     const BenchStagePlan *plan, const BenchOrder *order, BenchResult **results);
 gboolean bench_bulk_run(BenchStage *stage, const BenchSetting *setting, const BenchOrder *order,
                         BenchResult *result, GError **error);
 gboolean bench_bulk_step(BenchTalk *talk, GError **error) G_GNUC_WARN_UNUSED_RESULT;

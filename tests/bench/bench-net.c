@@ -4,14 +4,16 @@
 
 #include <fcntl.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SYSCTL_CONGESTION "/proc/sys/net/ipv4/tcp_congestion_control"
-#define SYSCTL_PORTS      "/proc/sys/net/ipv4/ip_local_port_range"
+#define ADDRESS_FOR_DOCUMENTS 0xc0000201u /* 192.0.2.1, RFC 5737 */
+#define SYSCTL_CONGESTION     "/proc/sys/net/ipv4/tcp_congestion_control"
+#define SYSCTL_PORTS          "/proc/sys/net/ipv4/ip_local_port_range"
 
 static gboolean
 write_setting(const char *path, const char *value)
@@ -43,6 +45,25 @@ raise_loopback(void)
     return is_ok;
 }
 
+/* Programs that look names up find even 127.0.0.1 only where some other address is to be had. */
+static gboolean
+add_address(void)
+{
+    struct ifreq request = {.ifr_name = "lo:1"};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(ADDRESS_FOR_DOCUMENTS)};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    gboolean is_ok;
+
+    if (fd < 0) {
+        return FALSE;
+    }
+    memcpy(&request.ifr_addr, &address, sizeof address);
+    is_ok = ioctl(fd, SIOCSIFADDR, &request) == 0;
+    close(fd);
+    return is_ok;
+}
+
 /**
  * bench_net_isolate:
  *
@@ -54,7 +75,7 @@ raise_loopback(void)
 gboolean
 bench_net_isolate(void)
 {
-    if (unshare(CLONE_NEWNET) != 0 || !raise_loopback()) {
+    if (unshare(CLONE_NEWNET) != 0 || !raise_loopback() || !add_address()) {
         return FALSE;
     }
     /* both are per namespace: no one else's are touched */

@@ -12,6 +12,7 @@ struct BenchStage {
     const BenchSetting *setting;
     const BenchStagePlan *plan;
     char *folder;
+    char *line; /* (nullable): the terminal that the session goes through */
     BenchTarget *target;
     GPtrArray *relays; /* from the client's side to the target's */
     BenchAddress entry;
@@ -19,7 +20,7 @@ struct BenchStage {
 
 static const char *const peer_names[BENCH_N_PEERS] = {
     "direct",     "relay-epoll", "socat",    "socat-64k",    "kdsrv",
-    "two-epolls", "two-socats",  "kd+kdsrv", "relay-framed",
+    "two-epolls", "two-socats",  "kd+kdsrv", "relay-framed", "ser2net",
 };
 
 /**
@@ -46,12 +47,15 @@ bench_peer_is_present(BenchPeer peer, const BenchSetting *setting, char **reason
         peer == BENCH_PEER_SOCAT || peer == BENCH_PEER_SOCAT_64K || peer == BENCH_PEER_TWO_SOCATS;
     gboolean wants_kdsrv = peer == BENCH_PEER_KDSRV || peer == BENCH_PEER_KD_KDSRV;
     g_autofree char *socat = g_find_program_in_path("socat");
+    g_autofree char *ser2net = g_find_program_in_path("ser2net");
     g_autofree char *kdsrv = g_build_filename(setting->bin, "kdsrv", NULL);
     g_autofree char *kd = g_build_filename(setting->bin, "kd", NULL);
 
     *reason = NULL;
     if (wants_socat && socat == NULL) {
         *reason = g_strdup("socat is not installed");
+    } else if (peer == BENCH_PEER_SER2NET && ser2net == NULL) {
+        *reason = g_strdup("ser2net is not installed");
     } else if (wants_kdsrv && !g_file_test(kdsrv, G_FILE_TEST_IS_EXECUTABLE)) {
         *reason = g_strdup_printf("%s is not built", kdsrv);
     } else if (peer == BENCH_PEER_KD_KDSRV && !g_file_test(kd, G_FILE_TEST_IS_EXECUTABLE)) {
@@ -120,7 +124,8 @@ add_socat(BenchStage *stage, const char *path, const char *buffer, GError **erro
     g_autofree char *front =
         path != NULL ? g_strdup_printf("UNIX-LISTEN:%s,fork,backlog=1024", path)
                      : g_strdup("TCP-LISTEN:0,bind=127.0.0.1,nodelay,fork,backlog=1024");
-    g_autofree char *back = stage->entry.path[0] != '\0'
+    g_autofree char *back = stage->line != NULL ? g_strdup_printf("OPEN:%s,raw,echo=0", stage->line)
+                            : stage->entry.path[0] != '\0'
                                 ? g_strdup_printf("UNIX-CONNECT:%s", stage->entry.path)
                                 : g_strdup_printf("TCP:127.0.0.1:%u,nodelay", stage->entry.port);
     const char *argv[] = {"socat", "-b", buffer, front, back, NULL};
@@ -144,6 +149,22 @@ find_free_port(void)
     }
     bound = g_socket_get_local_address(socket, NULL);
     return bound != NULL ? g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(bound)) : 0;
+}
+
+/* As its manual's first example has it: with its own ideas of when to gather bytes. */
+static gboolean
+add_ser2net(BenchStage *stage, GError **error)
+{
+    g_autofree char *path = g_build_filename(stage->folder, "ser2net.yaml", NULL);
+    g_autofree char *text = g_strdup_printf("connection: &line\n"
+                                            "  accepter: tcp,127.0.0.1,%u\n"
+                                            "  connector: serialdev,%s,115200n81,local\n",
+                                            find_free_port(), stage->line);
+    const char *argv[] = {"ser2net", "-n", "-u", "-c", path, NULL};
+    BenchChild *child =
+        g_file_set_contents(path, text, -1, error) ? start(stage, argv, error) : NULL;
+
+    return child != NULL && await_entry(stage, child, NULL, error);
 }
 
 static void
@@ -179,7 +200,7 @@ add_kdsrv(BenchStage *stage, GError **error)
     g_ptr_array_add(argv, g_build_filename(stage->setting->bin, "kdsrv", NULL));
     add_plugin_folders(argv, stage->setting);
     g_ptr_array_add(argv, g_strdup("--allow-path"));
-    g_ptr_array_add(argv, g_strdup(stage->folder));
+    g_ptr_array_add(argv, g_strdup(stage->line != NULL ? "/dev/pts" : stage->folder));
     for (guint i = 0;
          stage->setting->kdsrv_arguments != NULL && stage->setting->kdsrv_arguments[i] != NULL;
          i++) {
@@ -243,6 +264,8 @@ add_relays(BenchStage *stage, GError **error)
         return add_kdsrv(stage, error) && add_kd(stage, entry, error);
     case BENCH_PEER_FRAMED:
         return add_framed(stage, error);
+    case BENCH_PEER_SER2NET:
+        return add_ser2net(stage, error);
     default:
         return TRUE;
     }
@@ -273,14 +296,15 @@ bench_stage_new(BenchPeer peer, const BenchSetting *setting, const BenchStagePla
         return NULL;
     }
     bench_place_harness(plan->place);
-    stage->target =
-        bench_target_start(stage->folder, plan->n_links, plan->is_threaded, plan->place, error);
+    stage->target = bench_target_start(stage->folder, plan->n_links, plan->is_threaded,
+                                       plan->is_terminal, plan->place, error);
     if (stage->target == NULL) {
         return NULL;
     }
     back = bench_target_build_path(stage->folder, 0);
     g_strlcpy(stage->entry.path, back, sizeof stage->entry.path);
-    if (!add_relays(stage, error)) {
+    stage->line = plan->is_terminal ? g_file_read_link(back, error) : NULL;
+    if ((plan->is_terminal && stage->line == NULL) || !add_relays(stage, error)) {
         return NULL;
     }
     return g_steal_pointer(&stage);
@@ -317,6 +341,7 @@ bench_stage_free(BenchStage *stage)
         remove_folder(stage->folder);
     }
     g_free(stage->folder);
+    g_free(stage->line);
     bench_place_harness(BENCH_PLACE_FREE);
     g_free(stage);
 }
@@ -403,6 +428,9 @@ bench_stage_has_links(const BenchStage *stage)
 BenchEnd *
 bench_stage_dial(BenchStage *stage, const char *trans, GError **error)
 {
+    if (stage->line != NULL && stage->peer == BENCH_PEER_DIRECT) {
+        return bench_end_open_terminal(stage->line, error);
+    }
     return bench_end_open(&stage->entry, bench_stage_has_links(stage) ? trans : NULL, error);
 }
 
@@ -419,7 +447,8 @@ gboolean
 bench_stage_open(BenchStage *stage, BenchTalk *talk, const BenchOrder *order, GError **error)
 {
     g_autofree char *path = bench_target_build_path(stage->folder, order->session);
-    g_autofree char *trans = g_strdup_printf("com:pipe,port=%s", path);
+    g_autofree char *trans = stage->line != NULL ? g_strdup_printf("com:port=%s", stage->line)
+                                                 : g_strdup_printf("com:pipe,port=%s", path);
 
     memset(talk, 0, sizeof *talk);
     talk->slot = bench_target_get_slot(stage->target, order->session);

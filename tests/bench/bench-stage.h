@@ -15,8 +15,9 @@ typedef enum {
     BENCH_PEER_TWO_EPOLLS = 5, /* the rest: from a UNIX socket through two programs in a row     */
     BENCH_PEER_TWO_SOCATS = 6,
     BENCH_PEER_KD_KDSRV = 7,
-    BENCH_PEER_FRAMED = 8, /* the session protocol, at its least                                 */
-    BENCH_N_PEERS = 9,
+    BENCH_PEER_FRAMED = 8,  /* the session protocol, at its least                                */
+    BENCH_PEER_SER2NET = 9, /* of terminals only                                                 */
+    BENCH_N_PEERS = 10,
 } BenchPeer;
 
 /**
@@ -48,12 +49,14 @@ typedef struct {
  * @n_links: sessions that are open at the same time, at the most
  * @place: of harness and relay
  * @is_threaded: see bench_target_start()
+ * @is_terminal: the same
  * @count: (nullable): counts what the relays allocate
  */
 typedef struct {
     guint n_links;
     BenchPlace place;
     gboolean is_threaded;
+    gboolean is_terminal;
     BenchCount *count;
 } BenchStagePlan;
 

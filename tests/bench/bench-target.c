@@ -5,6 +5,7 @@
 #include "bench-pattern.h"
 #include "bench-samples.h"
 #include "bench-socket.h"
+#include "bench-terminal.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -263,7 +264,8 @@ on_connection(Server *server, int fd)
 }
 
 static _Noreturn void
-run_process(Shared *shared, const char *folder, guint n_sockets, gboolean is_threaded, pid_t parent)
+run_process(Shared *shared, const char *folder, guint n_links, gboolean is_threaded,
+            gboolean is_terminal, pid_t parent)
 {
     Server *server = new_server(shared, is_threaded);
 
@@ -271,17 +273,17 @@ run_process(Shared *shared, const char *folder, guint n_sockets, gboolean is_thr
     if (getppid() != parent) {
         _exit(1);
     }
-    for (guint i = 0; i < n_sockets; i++) {
+    for (guint i = 0; i < n_links; i++) {
         g_autofree char *path = bench_target_build_path(folder, i);
         BenchAddress address = {.port = 0};
         int fd;
 
         g_strlcpy(address.path, path, sizeof address.path);
-        fd = bench_socket_listen(&address);
+        fd = is_terminal ? bench_terminal_listen(path) : bench_socket_listen(&address);
         if (fd < 0) {
             _exit(1);
         }
-        add(server, fd, TRUE);
+        add(server, fd, !is_terminal);
     }
     atomic_store(&shared->is_ready, 1);
     run(server);
@@ -290,17 +292,18 @@ run_process(Shared *shared, const char *folder, guint n_sockets, gboolean is_thr
 
 /**
  * bench_target_start:
- * @folder: where the sockets go
- * @n_sockets: how many; a link of kdsrv is one client's, so each session wants its own
+ * @folder: where the links go
+ * @n_links: how many; a link of kdsrv is one client's, so each session wants its own
  * @is_threaded: a thread for each connection, so that a busy one does not hold up the measured one
+ * @is_terminal: links are lines for one session each, instead of sockets
  *
  * Starts the far end and waits until it listens.
  *
  * Returns: (transfer full): the target.
  */
 BenchTarget *
-bench_target_start(const char *folder, guint n_sockets, gboolean is_threaded, BenchPlace place,
-                   GError **error)
+bench_target_start(const char *folder, guint n_links, gboolean is_threaded, gboolean is_terminal,
+                   BenchPlace place, GError **error)
 {
     g_autoptr(BenchTarget) target = g_new0(BenchTarget, 1);
     pid_t parent = getpid();
@@ -316,7 +319,7 @@ bench_target_start(const char *folder, guint n_sockets, gboolean is_threaded, Be
     target->pid = fork();
     if (target->pid == 0) {
         bench_place_harness(place);
-        run_process(target->shared, folder, n_sockets, is_threaded, parent);
+        run_process(target->shared, folder, n_links, is_threaded, is_terminal, parent);
     }
     for (int i = 0; i < 5000 && target->pid > 0; i++) {
         if (atomic_load(&target->shared->is_ready)) {
@@ -380,10 +383,10 @@ bench_target_get_wrong(const BenchTarget *target)
 /**
  * bench_target_build_path:
  *
- * Returns: (transfer full): the path of the target's socket @i.
+ * Returns: (transfer full): the path of the target's socket @i, or of a link to its line.
  */
 char *
 bench_target_build_path(const char *folder, guint i)
 {
-    return g_strdup_printf("%s/back-%u.sock", folder, i);
+    return g_strdup_printf("%s/back-%u.link", folder, i);
 }

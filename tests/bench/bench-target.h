@@ -56,8 +56,9 @@ typedef struct {
 
 typedef struct BenchTarget BenchTarget;
 
-BenchTarget *bench_target_start(const char *folder, guint n_sockets, gboolean is_threaded,
-                                BenchPlace place, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+BenchTarget *bench_target_start(const char *folder, guint n_links, gboolean is_threaded,
+                                gboolean is_terminal, BenchPlace place,
+                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void bench_target_stop(BenchTarget *target);
 BenchSlot *bench_target_get_slot(BenchTarget *target, guint session);
 guint bench_target_get_wrong(const BenchTarget *target);

@@ -88,7 +88,7 @@ watch_time(gpointer user)
 }
 
 static void
-run_one(BenchMode mode, BenchPeer peer, const BenchSetting *setting, BenchResult *result)
+limit_time(BenchMode mode, BenchPeer peer, const BenchSetting *setting)
 {
     uint64_t seconds = RUN_LIMIT_S + (uint64_t)(setting->seconds + setting->warm_seconds) * 2 +
                        setting->n_sessions / 100;
@@ -96,7 +96,30 @@ run_one(BenchMode mode, BenchPeer peer, const BenchSetting *setting, BenchResult
     atomic_store(&run_mode, mode);
     atomic_store(&run_peer, peer);
     atomic_store(&run_ends_ns, bench_clock_get_ns() + seconds * UINT64_C(1000000000));
+}
+
+static void
+run_one(BenchMode mode, BenchPeer peer, const BenchSetting *setting, BenchResult *result)
+{
+    limit_time(mode, peer, setting);
     bench_mode_run(mode, peer, setting, result);
+    atomic_store(&run_ends_ns, 0);
+}
+
+static void
+run_turns(BenchMode mode, const BenchPeer *peers, guint n, const BenchSetting *setting,
+          BenchReport *report, guint repetition)
+{
+    BenchSetting all = *setting;
+    BenchResult *results[BENCH_N_PEERS];
+
+    for (guint i = 0; i < n; i++) {
+        results[i] = bench_report_get(report, mode, peers[i], repetition);
+    }
+    all.seconds *= 4.0 * n;
+    all.warm_seconds *= n;
+    limit_time(mode, peers[0], &all);
+    bench_mode_run_turns(mode, peers, n, setting, results);
     atomic_store(&run_ends_ns, 0);
 }
 
@@ -217,6 +240,11 @@ run_all(BenchReport *report, const BenchSetting *setting, guint n_repetitions)
             guint n = collect_peers(m, setting, report, peers);
 
             shuffle(peers, n);
+            if (n > 0 && bench_mode_takes_turns(m)) {
+                print_progress(bench_mode_get_name(m));
+                run_turns(m, peers, n, setting, report, repetition);
+                continue;
+            }
             for (guint i = 0; i < n; i++) {
                 g_autofree char *text =
                     g_strdup_printf("%u/%u %s %s", repetition + 1, n_repetitions,
@@ -250,13 +278,9 @@ notices_spoiled_byte(BenchMode mode, const BenchSetting *usual)
 static int
 run_smoke(BenchSetting *setting)
 {
-    static char *modes[] = {(char *)"rr1",
-                            (char *)"rrkd",
-                            (char *)"bulk-up",
-                            (char *)"bulk-down",
-                            (char *)"bulk-both",
-                            (char *)"sessions",
-                            NULL};
+    static char *modes[] = {(char *)"rr1",       (char *)"rrkd",      (char *)"bulk-up",
+                            (char *)"bulk-down", (char *)"bulk-both", (char *)"sessions",
+                            (char *)"pty-rr1",   (char *)"pty-rr1k",  NULL};
     static char *peers[] = {(char *)"direct", (char *)"relay-epoll", (char *)"relay-framed", NULL};
     g_autoptr(BenchReport) report = bench_report_new(1);
     gboolean is_good;

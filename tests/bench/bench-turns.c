@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Round trips of several peers that are all set up at once and take turns of some milliseconds.
+ *
+ * Through a terminal every byte waits for a worker of the kernel's, which runs wherever there is
+ * room and with no priority: what else the machine does is most of the time that is measured, and
+ * runs that follow each other tell more of that than of the peers. Short turns share it. */
+#include "bench-mode.h"
+
+#define TURN_NS UINT64_C(4000000)
+/* More of them than of other round trips, because the noise is that of the whole machine */
+#define N_TIMES_AS_LONG 4
+/* At the start of a turn, while caches are the last peer's */
+#define N_FIRST 3u
+
+/**
+ * Turn:
+ * @stage: (nullable): %NULL: the peer has failed, and why is said in its result
+ * @n: exchanges, measured or not
+ * @elapsed_ns: of what was measured
+ */
+typedef struct {
+    BenchStage *stage;
+    BenchTalk talk;
+    BenchSamples samples;
+    BenchResult *result;
+    guint64 n;
+    uint64_t elapsed_ns;
+    uint64_t cpu_ns;
+} Turn;
+
+static void
+fail(Turn *turn, const GError *error)
+{
+    bench_result_clear(turn->result);
+    turn->result->failure = g_strdup(error->message);
+    bench_talk_end(&turn->talk);
+    g_clear_pointer(&turn->stage, bench_stage_free);
+}
+
+static void
+set_up(Turn *turn, BenchPeer peer, const BenchSetting *setting, const BenchStagePlan *plan,
+       const BenchOrder *order)
+{
+    g_autoptr(GError) error = NULL;
+
+    bench_samples_init(&turn->samples);
+    turn->stage = bench_stage_new(peer, setting, plan, &error);
+    if (turn->stage == NULL || !bench_stage_open(turn->stage, &turn->talk, order, &error)) {
+        fail(turn, error);
+        return;
+    }
+    turn->cpu_ns = bench_stage_get_cpu_ns(turn->stage);
+}
+
+static gboolean
+exchange(Turn *turn, gboolean is_measured, GError **error)
+{
+    uint64_t start_ns = bench_clock_get_ns();
+    uint64_t before_ns = start_ns;
+
+    for (guint i = 0; i <= N_FIRST || before_ns < start_ns + TURN_NS; i++) {
+        uint64_t after_ns;
+
+        if (!bench_talk_exchange(&turn->talk, error)) {
+            return FALSE;
+        }
+        after_ns = bench_clock_get_ns();
+        turn->n++;
+        if (is_measured && i >= N_FIRST) {
+            bench_samples_add(&turn->samples, after_ns - before_ns);
+            turn->elapsed_ns += after_ns - before_ns;
+        }
+        before_ns = after_ns;
+    }
+    return TRUE;
+}
+
+/* The shortest is the next, so that all get the same time, whatever one exchange of them takes. */
+static Turn *
+find_next(Turn *turns, guint n, uint64_t limit_ns)
+{
+    Turn *next = NULL;
+
+    for (guint i = 0; i < n; i++) {
+        if (turns[i].stage != NULL && turns[i].elapsed_ns < limit_ns &&
+            (next == NULL || turns[i].elapsed_ns < next->elapsed_ns)) {
+            next = &turns[i];
+        }
+    }
+    return next;
+}
+
+static void
+take_turns(Turn *turns, guint n, const BenchSetting *setting)
+{
+    uint64_t limit_ns = (uint64_t)(setting->seconds * 1e9) * N_TIMES_AS_LONG;
+    Turn *turn;
+
+    for (guint i = 0; i < n; i++) {
+        uint64_t end_ns = bench_clock_get_ns() + (uint64_t)(setting->warm_seconds * 1e9);
+
+        while (turns[i].stage != NULL && bench_clock_get_ns() < end_ns) {
+            g_autoptr(GError) error = NULL;
+
+            if (!exchange(&turns[i], FALSE, &error)) {
+                fail(&turns[i], error);
+            }
+        }
+    }
+    while ((turn = find_next(turns, n, limit_ns)) != NULL) {
+        g_autoptr(GError) error = NULL;
+
+        if (!exchange(turn, TRUE, &error)) {
+            fail(turn, error);
+        }
+    }
+}
+
+static void
+tear_down(Turn *turn)
+{
+    if (turn->stage != NULL) {
+        guint n_wrong = bench_target_get_wrong(bench_stage_get_target(turn->stage));
+
+        turn->cpu_ns = bench_stage_get_cpu_ns(turn->stage) - turn->cpu_ns;
+        bench_exchange_report(&turn->samples, (double)turn->elapsed_ns / 1e9,
+                              (double)turn->cpu_ns / 1e3 / (double)turn->n, turn->result);
+        if (n_wrong > 0) {
+            bench_result_clear(turn->result);
+            turn->result->failure =
+                g_strdup_printf("the target received wrong bytes, %u times", n_wrong);
+        }
+    }
+    bench_talk_end(&turn->talk);
+    g_clear_pointer(&turn->stage, bench_stage_free);
+    bench_samples_clear(&turn->samples);
+}
+
+/**
+ * bench_turns_run:
+ * @n: how many peers
+ * @results: (array length=n): zeroed; where one failed, its failure is set
+ *
+ * Measures one session of each peer, all of them set up at the same time.
+ */
+void
+bench_turns_run(const BenchPeer *peers, guint n, const BenchSetting *setting,
+                const BenchStagePlan *plan, const BenchOrder *order, BenchResult **results)
+{
+    g_autofree Turn *turns = g_new0(Turn, n);
+
+    for (guint i = 0; i < n; i++) {
+        turns[i].result = results[i];
+        set_up(&turns[i], peers[i], setting, plan, order);
+    }
+    /* a peer that failed has put it back */
+    bench_place_harness(plan->place);
+    take_turns(turns, n, setting);
+    for (guint i = 0; i < n; i++) {
+        tear_down(&turns[i]);
+    }
+}
