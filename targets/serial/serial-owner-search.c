@@ -31,6 +31,8 @@ typedef struct {
     GPtrArray *devices; /* SerialSearched */
     GCancellable *cancellable;
     gboolean has_ptys;
+    gboolean is_hindered; /* a process may not be looked at */
+    gboolean has_seen_first;
     gboolean *holds;
     gboolean *is_far_side;
 } Search;
@@ -131,9 +133,10 @@ is_alive(pid_t pid)
     return kill(pid, 0) == 0 || errno == EPERM;
 }
 
-/* The line `tty-index:` of a pty's master (Linux 4.14 and later); -1: there is none */
+/* A line of what the kernel tells about a descriptor (proc_pid_fdinfo(5)). @base: of the number
+ * there. Returns: -1: there is no such line */
 static int64_t
-read_pty_index(int process, const char *fd_name)
+read_fd_info(int process, const char *fd_name, const char *key, unsigned base)
 {
     char path[64];
     char text[512];
@@ -145,14 +148,15 @@ read_pty_index(int process, const char *fd_name)
     ssize_t len_bytes = read(fd, text, sizeof text - 1);
     close(fd);
     text[MAX(len_bytes, 0)] = '\0';
-    const char *line = strstr(text, "tty-index:");
-    return line != NULL ? g_ascii_strtoll(line + strlen("tty-index:"), NULL, 10) : -1;
+    const char *line = strstr(text, key);
+    return line != NULL ? g_ascii_strtoll(line + strlen(key), NULL, base) : -1;
 }
 
 static void
 note_far_side(Search *search, int process, const char *fd_name)
 {
-    int64_t index = search->has_ptys ? read_pty_index(process, fd_name) : -1;
+    /* since Linux 4.14 */
+    int64_t index = search->has_ptys ? read_fd_info(process, fd_name, "tty-index:", 10) : -1;
     for (guint i = 0; index >= 0 && i < search->devices->len; i++) {
         const SerialSearched *device = search->devices->pdata[i];
         if (is_pty(device->number) && get_pty_index(device->number) == index) {
@@ -161,8 +165,16 @@ note_far_side(Search *search, int process, const char *fd_name)
     }
 }
 
+/* Whether a descriptor only names the file, like those of our own rules */
+static gboolean
+is_path_only(int process, const char *fd_name)
+{
+    int64_t flags = read_fd_info(process, fd_name, "flags:", 8);
+    return flags >= 0 && (flags & O_PATH) != 0;
+}
+
 static void
-note_device(Search *search, int fds, const char *fd_name)
+note_device(Search *search, int process, int fds, const char *fd_name)
 {
     struct statx found = {0};
     if (statx(fds, fd_name, AT_STATX_DONT_SYNC, STATX_TYPE, &found) != 0 ||
@@ -174,7 +186,9 @@ note_device(Search *search, int fds, const char *fd_name)
     for (guint i = 0; i < search->devices->len; i++) {
         const SerialSearched *device = search->devices->pdata[i];
         /* Each container counts its ptys from 0 on. */
-        if (device->number == number && (!is_pty(number) || device->node_system == node_system)) {
+        gboolean is_same_node = device->node_system == 0 || device->node_system == node_system;
+        if (device->number == number && (!is_pty(number) || is_same_node) &&
+            !is_path_only(process, fd_name)) {
             search->holds[i] = TRUE;
         }
     }
@@ -194,7 +208,19 @@ look_at_fd(Search *search, int process, int fds, const char *fd_name)
     if (strcmp(target, "/dev/ptmx") == 0 || strcmp(target, "/dev/pts/ptmx") == 0) {
         note_far_side(search, process, fd_name);
     } else if (g_str_has_prefix(target, "/dev/")) {
-        note_device(search, fds, fd_name);
+        note_device(search, process, fds, fd_name);
+    }
+}
+
+static void
+look_at_fds(Search *search, int process, int fds, DIR *folder)
+{
+    for (struct dirent *entry = readdir(folder);
+         entry != NULL && !g_cancellable_is_cancelled(search->cancellable);
+         entry = readdir(folder)) {
+        if (g_ascii_isdigit(entry->d_name[0])) {
+            look_at_fd(search, process, fds, entry->d_name);
+        }
     }
 }
 
@@ -203,30 +229,25 @@ look_at_process(Search *search, int proc, const char *name, pid_t pid)
 {
     int process = openat(proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
     int fds = process >= 0 ? openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    search->is_hindered |= process >= 0 && fds < 0 && errno != ENOENT && errno != ESRCH;
     DIR *folder = fds >= 0 ? fdopendir(fds) : NULL;
     gsize n = search->devices->len;
     memset(search->holds, 0, n * sizeof(gboolean));
     memset(search->is_far_side, 0, n * sizeof(gboolean));
-    for (struct dirent *entry = folder != NULL ? readdir(folder) : NULL;
-         entry != NULL && !g_cancellable_is_cancelled(search->cancellable);
-         entry = readdir(folder)) {
-        if (g_ascii_isdigit(entry->d_name[0])) {
-            look_at_fd(search, process, fds, entry->d_name);
-        }
-    }
-    for (gsize i = 0; i < n; i++) {
-        SerialSearched *device = search->devices->pdata[i];
-        if (search->holds[i] && !search->is_far_side[i] && device->owner == NULL) {
-            device->owner = build_owner(pid);
-        }
-    }
     if (folder != NULL) {
+        look_at_fds(search, process, fds, folder);
         closedir(folder); /* and fds */
     } else if (fds >= 0) {
         close(fds);
     }
     if (process >= 0) {
         close(process);
+    }
+    for (gsize i = 0; i < n; i++) {
+        SerialSearched *device = search->devices->pdata[i];
+        if (search->holds[i] && !search->is_far_side[i] && device->owner == NULL) {
+            device->owner = build_owner(pid);
+        }
     }
 }
 
@@ -240,7 +261,11 @@ look_at_processes(Search *search)
     for (struct dirent *entry = readdir(proc); entry != NULL && !is_over(search);
          entry = readdir(proc)) {
         pid_t pid = 0;
-        if (parse_pid(entry->d_name, &pid) && pid != getpid()) {
+        if (!parse_pid(entry->d_name, &pid)) {
+            continue;
+        }
+        search->has_seen_first |= pid == 1;
+        if (pid != getpid()) {
             look_at_process(search, dirfd(proc), entry->d_name, pid);
         }
     }
@@ -364,8 +389,10 @@ look_at_lock_files(Search *search)
  * Looks for the processes that have one of the devices open, have locked its node, or have a lock
  * file for it as minicom and picocom do. This process itself does not count, nor does one that has
  * a pty's other side. Blocks: call it in a thread.
+ *
+ * Returns: whether all processes could be looked at: only then who was not found is not there
  */
-void
+gboolean
 serial_owner_search(GPtrArray *devices, GCancellable *cancellable)
 {
     Search search = {.devices = devices, .cancellable = cancellable};
@@ -379,4 +406,6 @@ serial_owner_search(GPtrArray *devices, GCancellable *cancellable)
     look_at_processes(&search);
     look_at_locks(&search);
     look_at_lock_files(&search);
+    /* Where processes of others are hidden, so is the first one. */
+    return search.has_seen_first && !search.is_hindered;
 }

@@ -10,7 +10,7 @@
  * SerialSearched:
  * @path: of the node, for the names of lock files
  * @number: of the device
- * @node_system: of the file system that the node is in
+ * @node_system: of the file system that the node is in; 0: not known
  * @node_inode: of the node
  * @owner: (nullable): what was found: `minicom (pid 4711)`
  *
@@ -26,6 +26,6 @@ typedef struct {
 
 SerialSearched *serial_searched_new(int path_fd);
 void serial_searched_free(SerialSearched *searched);
-void serial_owner_search(GPtrArray *devices, GCancellable *cancellable);
+gboolean serial_owner_search(GPtrArray *devices, GCancellable *cancellable);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SerialSearched, serial_searched_free)

@@ -23,7 +23,7 @@ search_in_thread(GTask *task, gpointer source, gpointer devices, GCancellable *c
 {
     GPtrArray *array = devices;
     (void)source;
-    serial_owner_search(array, cancellable);
+    (void)serial_owner_search(array, cancellable);
     SerialSearched *searched = array->len > 0 ? array->pdata[0] : NULL;
     g_task_return_pointer(task, searched != NULL ? g_steal_pointer(&searched->owner) : NULL,
                           g_free);

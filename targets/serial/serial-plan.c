@@ -61,22 +61,35 @@ parse_line(const char *port, GError **error)
 }
 
 /**
+ * serial_plan_build_targets_folders:
+ *
+ * Returns: (transfer full): where sockets of targets are: the system's folder, and the user's own
+ *    if there is a run-time folder; both may be missing
+ */
+char **
+serial_plan_build_targets_folders(void)
+{
+    char **folders = g_new0(char *, 3);
+    /* not g_get_user_runtime_dir(): without the variable that is a cache folder */
+    const char *own = g_getenv("XDG_RUNTIME_DIR");
+    folders[0] = g_strdup(SYSTEM_TARGETS);
+    if (own != NULL && g_path_is_absolute(own)) {
+        folders[1] = g_build_filename(own, "kdsrv", "targets", NULL);
+    }
+    return folders;
+}
+
+/**
  * serial_plan_build_targets_folder:
  *
- * Where the sockets are that `\\.\pipe\N` means: the run-time folder of the user, or the system's
- * for root and where there is none.
- *
- * Returns: (transfer full): the path; the folder may be missing
+ * Returns: (transfer full): where the sockets are that `\\.\pipe\N` means: the user's own folder,
+ * or the system's for root and where there is no other
  */
 char *
 serial_plan_build_targets_folder(void)
 {
-    /* not g_get_user_runtime_dir(): without the variable that is a cache folder */
-    const char *own = g_getenv("XDG_RUNTIME_DIR");
-    if (geteuid() == 0 || own == NULL || !g_path_is_absolute(own)) {
-        return g_strdup(SYSTEM_TARGETS);
-    }
-    return g_build_filename(own, "kdsrv", "targets", NULL);
+    g_auto(GStrv) folders = serial_plan_build_targets_folders();
+    return g_strdup(geteuid() == 0 || folders[1] == NULL ? folders[0] : folders[1]);
 }
 
 /* The N of `\\.\pipe\N`. Returns: (nullable): the path of the socket */

@@ -39,6 +39,7 @@ typedef struct {
 
 SerialPlan *serial_plan_new(GVariant *params, GError **error);
 void serial_plan_free(SerialPlan *plan);
+char **serial_plan_build_targets_folders(void);
 char *serial_plan_build_targets_folder(void);
 char **serial_plan_build_lock_names(const SerialPlan *plan, const KdHost *host);
 
