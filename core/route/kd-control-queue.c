@@ -201,17 +201,43 @@ kd_control_queue_reached(KdControlQueue *queue)
     }
 }
 
+/* Those that wait for bytes which an urgent one drops are done with it: a second BREAK right behind
+ * it would be one too many. */
+static void
+end_waiting_breaks(KdControlQueue *queue)
+{
+    g_autoptr(GError) error =
+        g_error_new_literal(KD_ERROR, KD_ERROR_FAILED, "an urgent BREAK has taken its place");
+    GList *next;
+
+    for (GList *item = queue->waiting.head; item != NULL; item = next) {
+        g_autofree KdOperation *operation = item->data;
+
+        next = item->next;
+        if (operation->control.op == KD_CONTROL_BREAK && !operation->control.is_urgent) {
+            g_queue_delete_link(&queue->waiting, item);
+            answer_error(queue, operation, error);
+        } else {
+            operation = NULL;
+        }
+    }
+}
+
 static void
 add_urgent(KdControlQueue *queue, KdOperation *operation)
 {
-    /* Behind other urgent ones, before everything that waits for its place among the bytes. */
-    GList *place = queue->waiting.head;
+    GList *place;
 
-    while (place != NULL && ((KdOperation *)place->data)->control.is_urgent) {
-        place = place->next;
-    }
     if (operation->control.op == KD_CONTROL_BREAK || operation->control.op == KD_CONTROL_PURGE) {
         operation->dropped_bytes = kd_route_drop(queue->route);
+    }
+    if (operation->control.op == KD_CONTROL_BREAK) {
+        end_waiting_breaks(queue);
+    }
+    /* Behind other urgent ones, before everything that waits for its place among the bytes. */
+    place = queue->waiting.head;
+    while (place != NULL && ((KdOperation *)place->data)->control.is_urgent) {
+        place = place->next;
     }
     if (place != NULL) {
         g_queue_insert_before(&queue->waiting, place, operation);

@@ -182,6 +182,30 @@ test_two_urgent_hold(KdStageFixture *f, gconstpointer user)
     g_assert_cmpuint(stat->in_break, ==, 0);
 }
 
+/* Two breaks in a row would be one too many for whoever waits for one. */
+static void
+test_urgent_replaces(KdStageFixture *f, gconstpointer user)
+{
+    const KdFakeStat *stat = kd_fake_get_stat(f->stage.device);
+
+    (void)user;
+    open_as(f, "fake:name=1,size=1");
+    kd_fake_stop(f->stage.device);
+    kd_test_client_send_bytes(&f->client, "abc", 3);
+    for (uint32_t id = 1; id <= 2; id++) {
+        kd_test_client_send_control(&f->client, id, KD_CONTROL_BREAK, FALSE);
+    }
+    kd_test_client_send_control(&f->client, 3, KD_CONTROL_BREAK, TRUE);
+    for (uint32_t id = 1; id <= 2; id++) {
+        g_autoptr(KdResult) result = kd_test_client_expect_result(&f->client, id);
+
+        g_assert_cmpuint(result->code, ==, KD_ERROR_FAILED + 1);
+    }
+    g_assert_cmpuint(expect_done(f, 3), ==, 3);
+    kd_stage_settle();
+    g_assert_cmpuint(stat->breaks, ==, 1);
+}
+
 static void
 test_in_order_holds(KdStageFixture *f, gconstpointer user)
 {
@@ -323,6 +347,7 @@ main(int argc, char **argv)
     kd_stage_add("/control/no-byte-reaches-the-link-during-an-urgent-break", test_urgent_holds);
     kd_stage_add("/control/bytes-between-urgent-breaks-are-dropped-and-later-ones-wait",
                  test_two_urgent_hold);
+    kd_stage_add("/control/urgent-break-takes-the-place-of-those-in-order", test_urgent_replaces);
     kd_stage_add("/control/no-byte-reaches-the-link-during-a-break-in-order", test_in_order_holds);
     kd_stage_add("/control/in-order-waits-for-a-lost-target", test_break_while_lost);
     kd_stage_add("/control/more-than-16-waiting-is-a-protocol-error", test_too_many);
