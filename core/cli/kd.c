@@ -50,7 +50,7 @@ build_context(Options *options)
         {"listen", 0, 0, G_OPTION_ARG_FILENAME, &client->listen,
          "The debugger connects to a socket", "ADDRESS"},
         {"profile", 0, 0, G_OPTION_ARG_FILENAME, &client->profile,
-         "How the debugger behind -- is started", "FILE"},
+         "How the debugger behind -- is started, and what breaks in", "NAME|FILE"},
         {"version", 0, 0, G_OPTION_ARG_NONE, &options->shows_version, "Print the version", NULL},
         {0},
     };

@@ -2,16 +2,30 @@
 /* BREAKs that a person or a debugger asks for while a session goes on. */
 #include "kd-breaks.h"
 
+#include "kd-kgdb-stream.h"
 #include "kd-notice.h"
 
 /**
  * KdBreaks:
  * @connection: (nullable): the session there is
+ * @is_kgdb: a kernel in kgdb wants a `g` behind each BREAK, and GDB is read along
+ * @stream: (nullable): the debugger, while it is read along
+ * @waiting: (element-type KdBreakAsked): asked for by persons, for the next mark of @stream
+ * @running: (element-type KdBreakAsked): whom the BREAK at the last mark of @stream is for
+ * @is_running: that BREAK is not answered yet
  * @is_signalled: a signal asked for one that is not answered yet; by urgency
+ * @complaint: (nullable): what was said last about a BREAK that the debugger wanted
  */
 struct KdBreaks {
     KdConnection *connection;
+    gboolean is_kgdb;
+    KdStream *stream;
+    GQueue waiting;
+    GQueue running;
+    gboolean is_running;
     gboolean is_signalled[2];
+    gboolean has_warned;
+    char *complaint;
 };
 
 /* One request, from the question to the answer. */
@@ -22,13 +36,19 @@ typedef struct {
 
 /**
  * kd_breaks_new:
+ * @is_kgdb: the target is a Linux kernel in kgdb
  *
  * Returns: (transfer full): nothing asked for, and no session yet
  */
 KdBreaks *
-kd_breaks_new(void)
+kd_breaks_new(gboolean is_kgdb)
 {
-    return g_new0(KdBreaks, 1);
+    KdBreaks *breaks = g_new0(KdBreaks, 1);
+
+    breaks->is_kgdb = is_kgdb;
+    g_queue_init(&breaks->waiting);
+    g_queue_init(&breaks->running);
+    return breaks;
 }
 
 /**
@@ -40,6 +60,10 @@ kd_breaks_new(void)
 void
 kd_breaks_free(KdBreaks *breaks)
 {
+    if (breaks == NULL) {
+        return;
+    }
+    g_free(breaks->complaint);
     g_free(breaks);
 }
 
@@ -56,19 +80,153 @@ kd_breaks_set_connection(KdBreaks *breaks, KdConnection *connection)
     breaks->connection = connection;
 }
 
+/* ---- answers ---- */
+
+static void
+answer(KdBreakAsked *asked, uint64_t n_dropped, const GError *error)
+{
+    g_autofree char *text = NULL;
+
+    if (error == NULL) {
+        text = n_dropped == 0 ? g_strdup("break sent")
+                              : g_strdup_printf("break sent, %" G_GUINT64_FORMAT " %s dropped",
+                                                n_dropped, n_dropped == 1 ? "byte" : "bytes");
+    }
+    asked->fn(text, error, asked->user);
+    g_free(asked);
+}
+
+static void
+answer_all(GQueue *queue, uint64_t n_dropped, const GError *error)
+{
+    KdBreakAsked *asked;
+
+    while ((asked = g_queue_pop_head(queue)) != NULL) {
+        answer(asked, n_dropped, error);
+    }
+}
+
+/* A key that is pressed again and again gets one line. */
+static void
+complain(KdBreaks *breaks, const GError *error)
+{
+    if (error == NULL) {
+        g_clear_pointer(&breaks->complaint, g_free);
+    } else if (g_strcmp0(breaks->complaint, error->message) != 0) {
+        g_free(breaks->complaint);
+        breaks->complaint = g_strdup(error->message);
+        kd_notice_print("no break: %s", error->message);
+    }
+}
+
+/* ---- a kernel in kgdb ---- */
+
+static void
+on_mark_answered(uint64_t value, const char *text, const GError *error, void *user)
+{
+    KdBreaks *breaks = user;
+
+    (void)text;
+    breaks->is_running = FALSE;
+    if (g_queue_is_empty(&breaks->running)) {
+        complain(breaks, error);
+    }
+    answer_all(&breaks->running, value, error);
+    if (breaks->stream != NULL) {
+        kd_kgdb_stream_retry(breaks->stream);
+    }
+}
+
+/* One after the other: a kernel takes a second BREAK for the first one's end if no `g` stood in
+ * between, and a debugger may say thousands. */
+static void
+on_marked(void *user)
+{
+    KdBreaks *breaks = user;
+    KdControl control = {.op = KD_CONTROL_BREAK};
+    KdBreakAsked *asked;
+
+    if (breaks->is_running || breaks->connection == NULL) {
+        return;
+    }
+    while ((asked = g_queue_pop_head(&breaks->waiting)) != NULL) {
+        g_queue_push_tail(&breaks->running, asked);
+    }
+    breaks->is_running = TRUE;
+    kd_kgdb_stream_pass(breaks->stream, kd_connection_control(breaks->connection, &control,
+                                                              on_mark_answered, breaks));
+}
+
+static void
+on_stream_gone(void *user)
+{
+    KdBreaks *breaks = user;
+    g_autoptr(GError) error =
+        g_error_new_literal(KD_ERROR, KD_ERROR_FAILED, "the debugger has gone");
+
+    breaks->stream = NULL;
+    answer_all(&breaks->waiting, 0, error);
+}
+
+static const KdKgdbFuncs kgdb_funcs = {.marked = on_marked, .gone = on_stream_gone};
+
+/**
+ * kd_breaks_wrap:
+ * @breaks: of all sessions
+ * @debugger: (inout): the end that is about to join the session; untouched on error
+ * @error: return location
+ *
+ * Lets the debugger be read along if the target is a kernel in kgdb whose link has a BREAK.
+ *
+ * Returns: %FALSE if the loop can't take the end
+ */
+gboolean
+kd_breaks_wrap(KdBreaks *breaks, KdEndpoint *debugger, GError **error)
+{
+    if (!breaks->is_kgdb) {
+        return TRUE;
+    }
+    if (!kd_connection_has_control(breaks->connection, KD_CONTROL_BREAK)) {
+        g_autoptr(GError) refusal = kd_controls_build_refusal(KD_CONTROL_BREAK);
+
+        if (!breaks->has_warned) {
+            breaks->has_warned = TRUE;
+            kd_notice_print("Break=kgdb: %s", refusal->message);
+        }
+        return TRUE;
+    }
+    breaks->stream = kd_kgdb_stream_wrap(debugger, &kgdb_funcs, breaks, error);
+    return breaks->stream != NULL;
+}
+
+/* ---- persons ---- */
+
 static void
 on_controlled(uint64_t value, const char *text, const GError *error, void *user)
 {
-    g_autofree KdBreakAsked *asked = user;
-    g_autofree char *outcome = NULL;
-
     (void)text;
-    if (error == NULL) {
-        outcome = value == 0 ? g_strdup("break sent")
-                             : g_strdup_printf("break sent, %" G_GUINT64_FORMAT " %s dropped",
-                                               value, value == 1 ? "byte" : "bytes");
+    answer(user, value, error);
+}
+
+/* At once; in order it would be behind bytes of the debugger that were not read yet, too. */
+static void
+send_now(KdBreaks *breaks, gboolean is_urgent, KdBreakAsked *asked)
+{
+    KdControl control = {.op = KD_CONTROL_BREAK, .is_urgent = is_urgent};
+
+    if (kd_connection_control(breaks->connection, &control, on_controlled, asked) &&
+        breaks->stream != NULL) {
+        kd_kgdb_stream_insert_g(breaks->stream);
     }
-    asked->fn(outcome, error, asked->user);
+}
+
+/* A `g` needs a debugger between whose bytes it stands. */
+static gboolean
+has_debugger(const KdBreaks *breaks)
+{
+    return breaks->connection != NULL &&
+           (!breaks->is_kgdb || breaks->stream != NULL ||
+            !kd_connection_has_control(breaks->connection, KD_CONTROL_BREAK));
 }
 
 /**
@@ -78,24 +236,24 @@ on_controlled(uint64_t value, const char *text, const GError *error, void *user)
  * @fn: takes the answer; may be called before this returns
  * @user: for @fn
  *
- * Sends a BREAK to the target of the session that goes on.
+ * Sends a BREAK to the target of the session that goes on, and `g` behind it to a kernel in kgdb.
  */
 void
 kd_breaks_send(KdBreaks *breaks, gboolean is_urgent, KdBreaksFunc fn, void *user)
 {
-    KdControl control = {.op = KD_CONTROL_BREAK, .is_urgent = is_urgent};
-    KdBreakAsked *asked;
+    KdBreakAsked *asked = g_new(KdBreakAsked, 1);
 
-    if (breaks->connection == NULL) {
+    *asked = (KdBreakAsked){.fn = fn, .user = user};
+    if (!has_debugger(breaks)) {
         g_autoptr(GError) error =
             g_error_new_literal(KD_ERROR, KD_ERROR_FAILED, "no debugger is connected");
 
-        fn(NULL, error, user);
-        return;
+        answer(asked, 0, error);
+    } else if (!is_urgent && breaks->stream != NULL && kd_kgdb_stream_ask(breaks->stream)) {
+        g_queue_push_tail(&breaks->waiting, asked);
+    } else {
+        send_now(breaks, is_urgent, asked);
     }
-    asked = g_new(KdBreakAsked, 1);
-    *asked = (KdBreakAsked){.fn = fn, .user = user};
-    kd_connection_control(breaks->connection, &control, on_controlled, asked);
 }
 
 static void

@@ -15,8 +15,10 @@ typedef struct KdBreaks KdBreaks;
  */
 typedef void (*KdBreaksFunc)(const char *text, const GError *error, void *user);
 
-KdBreaks *kd_breaks_new(void);
+KdBreaks *kd_breaks_new(gboolean is_kgdb);
 void kd_breaks_free(KdBreaks *breaks);
 void kd_breaks_set_connection(KdBreaks *breaks, KdConnection *connection);
+gboolean kd_breaks_wrap(KdBreaks *breaks, KdEndpoint *debugger,
+                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void kd_breaks_send(KdBreaks *breaks, gboolean is_urgent, KdBreaksFunc fn, void *user);
 void kd_breaks_take_signal(KdBreaks *breaks, gboolean is_urgent);

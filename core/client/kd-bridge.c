@@ -221,13 +221,14 @@ get_debugger_kind(const KdBridge *bridge)
 static void
 join_debugger(KdBridge *bridge)
 {
+    KdDebugger debugger = {.kind = get_debugger_kind(bridge), .fd = bridge->debugger.fd};
     g_autoptr(GError) error = NULL;
 
     g_clear_handle_id(&bridge->hangup_id, g_source_remove);
     bridge->is_joined = TRUE;
     bridge->has_debugger = FALSE;
-    if (!kd_connection_join(bridge->connection, get_debugger_kind(bridge), &bridge->debugger,
-                            &error)) {
+    if (!kd_breaks_wrap(bridge->breaks, &bridge->debugger, &error) ||
+        !kd_connection_join(bridge->connection, &debugger, &bridge->debugger, &error)) {
         print_error(error);
         kd_endpoint_clear(&bridge->debugger);
         kd_connection_close(bridge->connection);
@@ -439,7 +440,7 @@ kd_bridge_run(const KdPlan *plan, const KdRegistry *registry, const KdHandover *
     g_autoptr(GError) error = NULL;
 
     bridge.loop = g_main_loop_new(NULL, FALSE);
-    bridge.breaks = kd_breaks_new();
+    bridge.breaks = kd_breaks_new(handover->profile != NULL && handover->profile->has_kgdb_break);
     kd_endpoint_init(&bridge.debugger);
     (void)signal(SIGPIPE, SIG_IGN);
     /* Never removed: GLib would restore the default action, and a signal that comes while things

@@ -18,7 +18,7 @@ typedef enum {
  * @kind: how the debugger gets the link
  * @where: (nullable): PTY: a symbolic link to make; LISTEN: the address
  * @argv: (nullable) (array zero-terminated=1): CHILD: the debugger and its arguments
- * @profile: (nullable): CHILD: how it is started
+ * @profile: (nullable): CHILD: how it is started; what a BREAK is, for any kind
  */
 typedef struct {
     KdHandoverKind kind;

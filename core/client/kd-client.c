@@ -58,22 +58,31 @@ build_folder_beside_us(void)
     return g_build_filename(bin, "..", "share", FOLDER_NAME, NULL);
 }
 
-static KdProfile *
-find_profile(const KdClientOptions *options, GError **error)
+/* Where none is asked for and no debugger is started, there is none to find. */
+static gboolean
+find_profile(const KdClientOptions *options, KdProfile **profile, GError **error)
 {
     g_autofree char *own = g_build_filename(g_get_user_config_dir(), FOLDER_NAME, NULL);
     g_autofree char *beside = build_folder_beside_us();
     const char *folders[] = {own, beside, KD_DEBUGGER_DIR, NULL};
 
-    if (options->debugger[0] == NULL) {
+    if (options->debugger != NULL && options->debugger[0] == NULL) {
         g_set_error_literal(error, KD_ERROR, KD_ERROR_PARAM_MISSING,
                             "no debugger stands behind --");
-        return NULL;
+        return FALSE;
     }
     if (options->profile != NULL) {
-        return kd_profile_load(options->profile, error);
+        *profile = kd_profile_load_named(folders, options->profile, error);
+    } else if (options->debugger != NULL) {
+        *profile = kd_profile_find(folders, options->debugger[0], error);
+    } else {
+        return TRUE;
     }
-    return kd_profile_find(folders, options->debugger[0], error);
+    if (*profile != NULL && options->debugger != NULL && !kd_profile_check_start(*profile, error)) {
+        g_prefix_error(error, "%s: ", (*profile)->path);
+        return FALSE;
+    }
+    return *profile != NULL;
 }
 
 /**
@@ -94,16 +103,11 @@ kd_client_run(const KdClientOptions *options, const KdRegistry *registry)
     g_autoptr(KdProfile) profile = NULL;
     KdHandover handover = {0};
 
-    if (plan == NULL || !choose_kind(options, &handover, &error)) {
+    if (plan == NULL || !choose_kind(options, &handover, &error) ||
+        !find_profile(options, &profile, &error)) {
         return print_failure(error, KD_EXIT_USAGE);
     }
-    if (handover.kind == KD_HANDOVER_CHILD) {
-        profile = find_profile(options, &error);
-        if (profile == NULL) {
-            return print_failure(error, KD_EXIT_USAGE);
-        }
-        handover.profile = profile;
-    }
+    handover.profile = profile;
     if (!kd_connection_check(plan, registry, &error)) {
         return print_failure(error, KD_EXIT_USAGE);
     }
@@ -141,6 +145,9 @@ kd_client_build_help(void)
         "  CTRL+\\, SIGQUIT, SIGUSR1   BREAK, behind the bytes that the debugger has sent\n"
         "  SIGUSR2                    BREAK at once; bytes that still wait are dropped\n"
         "  CTRL+C, SIGTERM            end; CTRL+C is the debugger's while one runs behind --\n"
+        "\n"
+        "With --profile kgdb, what GDB sends for CTRL+C becomes BREAK and g, for a Linux kernel\n"
+        "in kgdb on a serial line, and a BREAK of the keys above has its g behind it.\n"
         "\n"
         "Profiles: $XDG_CONFIG_HOME/%s/*.conf, %s/*.conf\n"
         "Exit status: 0 clean, 1 failed, 2 wrong usage; with -- that of the debugger.\n",

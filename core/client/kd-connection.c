@@ -82,7 +82,7 @@ kd_connection_start(KdConnection *connection)
 /**
  * kd_connection_join:
  * @connection: opened
- * @kind: what is known about the debugger's end
+ * @debugger: what is known about its end
  * @endpoint: (transfer full): left empty; untouched on error
  * @error: return location
  *
@@ -91,10 +91,10 @@ kd_connection_start(KdConnection *connection)
  * Returns: whether the loop took the end
  */
 gboolean
-kd_connection_join(KdConnection *connection, KdDebuggerKind kind, KdEndpoint *endpoint,
+kd_connection_join(KdConnection *connection, const KdDebugger *debugger, KdEndpoint *endpoint,
                    GError **error)
 {
-    return connection->ops->join(connection, kind, endpoint, error);
+    return connection->ops->join(connection, debugger, endpoint, error);
 }
 
 /**
@@ -138,8 +138,10 @@ check_control(const KdConnection *connection, uint32_t op, GError **error)
  * Asks for a control operation, in order with what the debugger has said so far. Errors a caller
  * branches on: %KD_ERROR_NOT_SUPPORTED, %KD_ERROR_LINK_LOST, %KD_ERROR_BUSY when %KD_MAX_CONTROLS
  * are unanswered.
+ *
+ * Returns: whether it is on its way; if not, @fn was called with the reason
  */
-void
+gboolean
 kd_connection_control(KdConnection *connection, const KdControl *control, KdControlledFunc fn,
                       void *user)
 {
@@ -148,17 +150,19 @@ kd_connection_control(KdConnection *connection, const KdControl *control, KdCont
 
     if (!check_control(connection, control->op, &error)) {
         fn(0, NULL, error, user);
-        return;
+        return FALSE;
     }
     complete.id = kd_controls_add(connection->controls, fn, user);
     if (complete.id == 0) {
         g_set_error(&error, KD_ERROR, KD_ERROR_BUSY, "%u requests are unanswered", KD_MAX_CONTROLS);
         fn(0, NULL, error, user);
-        return;
+        return FALSE;
     }
     if (!connection->ops->control(connection, &complete, &error)) {
         kd_controls_take_error(connection->controls, complete.id, error);
+        return FALSE;
     }
+    return TRUE;
 }
 
 /**

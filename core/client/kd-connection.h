@@ -14,6 +14,18 @@ typedef enum {
     KD_DEBUGGER_TCP = 3,   /* a socket that does not                                            */
 } KdDebuggerKind;
 
+/**
+ * KdDebugger:
+ * @kind: of its end
+ * @fd: (unowned): what tells that it has hung up, -1: nothing does; stays open as long as the end
+ *
+ * What is known about a debugger.
+ */
+typedef struct {
+    KdDebuggerKind kind;
+    int fd;
+} KdDebugger;
+
 typedef struct KdConnection KdConnection;
 
 /**
@@ -46,7 +58,7 @@ typedef struct {
  */
 typedef struct {
     void (*start)(KdConnection *connection);
-    gboolean (*join)(KdConnection *connection, KdDebuggerKind kind, KdEndpoint *endpoint,
+    gboolean (*join)(KdConnection *connection, const KdDebugger *debugger, KdEndpoint *endpoint,
                      GError **error);
     gboolean (*control)(KdConnection *connection, const KdControl *control, GError **error);
     void (*leave)(KdConnection *connection);
@@ -86,11 +98,11 @@ KdConnection *kd_connection_new(const KdPlan *plan, const KdRegistry *registry,
                                 const KdConnectionFuncs *funcs, void *user);
 void kd_connection_free(KdConnection *connection);
 void kd_connection_start(KdConnection *connection);
-gboolean kd_connection_join(KdConnection *connection, KdDebuggerKind kind, KdEndpoint *endpoint,
-                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean kd_connection_join(KdConnection *connection, const KdDebugger *debugger,
+                            KdEndpoint *endpoint, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean kd_connection_has_control(const KdConnection *connection, uint32_t op);
-void kd_connection_control(KdConnection *connection, const KdControl *control, KdControlledFunc fn,
-                           void *user);
+gboolean kd_connection_control(KdConnection *connection, const KdControl *control,
+                               KdControlledFunc fn, void *user);
 void kd_connection_leave(KdConnection *connection);
 void kd_connection_close(KdConnection *connection);
 char *kd_connection_build_identity(void);

@@ -36,8 +36,7 @@ typedef struct {
     guint lost_id;
     guint hangup_id;
     GError *reason;
-    KdDebuggerKind kind;
-    int debugger_fd;
+    KdDebugger debugger;
     int line_error;
     gboolean has_half_close;
     gboolean is_debugger_finished;
@@ -215,7 +214,7 @@ take_line_end(KdDirect *direct, int code)
 
     direct->line_error = code;
     if (code == 0 && direct->has_half_close && !direct->is_debugger_finished &&
-        direct->kind != KD_DEBUGGER_PTY) {
+        direct->debugger.kind != KD_DEBUGGER_PTY) {
         direct->is_line_finished = TRUE; /* in good order: the debugger may say more yet */
         kd_route_shut(direct->route, KD_SIDE_PEER);
         return;
@@ -253,15 +252,15 @@ on_debugger_gone(gpointer data)
 static void
 take_debugger_end(KdDirect *direct, int error)
 {
-    gboolean is_socket = direct->debugger_fd >= 0;
+    gboolean is_socket = direct->debugger.fd >= 0;
 
     direct->is_debugger_finished = TRUE;
     if (error != 0 || direct->waiting != NULL || direct->is_line_finished) {
         close_link(direct, NULL);
         return;
     }
-    if ((is_socket && kd_hangup_is_gone(direct->debugger_fd)) ||
-        (direct->kind == KD_DEBUGGER_TCP && !direct->has_half_close)) {
+    if ((is_socket && kd_hangup_is_gone(direct->debugger.fd)) ||
+        (direct->debugger.kind == KD_DEBUGGER_TCP && !direct->has_half_close)) {
         close_link(direct, NULL);
         return;
     }
@@ -269,7 +268,7 @@ take_debugger_end(KdDirect *direct, int error)
         kd_route_shut(direct->route, KD_SIDE_LINE);
     }
     if (is_socket) {
-        direct->hangup_id = kd_hangup_watch(direct->debugger_fd, on_debugger_gone, direct);
+        direct->hangup_id = kd_hangup_watch(direct->debugger.fd, on_debugger_gone, direct);
         direct->base.funcs->half_closed(&direct->base, direct->base.user);
     }
 }
@@ -453,12 +452,12 @@ direct_start(KdConnection *connection)
 /* ---- for the owner ---- */
 
 static gboolean
-direct_join(KdConnection *connection, KdDebuggerKind kind, KdEndpoint *endpoint, GError **error)
+direct_join(KdConnection *connection, const KdDebugger *debugger, KdEndpoint *endpoint,
+            GError **error)
 {
     KdDirect *direct = (KdDirect *)connection;
 
-    direct->kind = kind;
-    direct->debugger_fd = endpoint->fd;
+    direct->debugger = *debugger;
     return kd_route_join(direct->route, KD_SIDE_PEER, endpoint, error) &&
            kd_route_join(direct->route, KD_SIDE_LINE, &direct->line, error);
 }
@@ -499,7 +498,7 @@ kd_direct_new(void)
     KdDirect *direct = g_new0(KdDirect, 1);
 
     direct->base.ops = &direct_ops;
-    direct->debugger_fd = -1;
+    direct->debugger.fd = -1;
     kd_endpoint_init(&direct->line);
     return &direct->base;
 }

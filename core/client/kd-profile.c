@@ -10,8 +10,8 @@
 #define SUFFIX   ".conf"
 #define VARIABLE "${ADDRESS}"
 
-static const char *const KEYS[] = {"Names",         "Listen",      "Arguments",
-                                   "LastArguments", "Environment", NULL};
+static const char *const KEYS[] = {"Names",       "Listen", "Arguments", "LastArguments",
+                                   "Environment", "Break",  NULL};
 
 static gboolean
 check_keys(GKeyFile *file, GError **error)
@@ -43,6 +43,19 @@ read_listen(GKeyFile *file, gboolean *is_tcp, GError **error)
     return TRUE;
 }
 
+static gboolean
+read_break(GKeyFile *file, gboolean *has_kgdb_break, GError **error)
+{
+    g_autofree char *word = g_key_file_get_string(file, GROUP, "Break", NULL);
+
+    *has_kgdb_break = g_strcmp0(word, "kgdb") == 0;
+    if (word != NULL && !*has_kgdb_break && strcmp(word, "none") != 0) {
+        g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID, "Break: expected kgdb or none");
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static char **
 dup_list(GKeyFile *file, const char *key)
 {
@@ -63,27 +76,48 @@ has_variable(char **list)
 }
 
 static gboolean
+has_address(const KdProfile *profile)
+{
+    return has_variable(profile->arguments) || has_variable(profile->last_arguments) ||
+           has_variable(profile->environment);
+}
+
+/* One that starts no debugger by itself may still say what a BREAK is. */
+static gboolean
 fill_profile(KdProfile *profile, GKeyFile *file, GError **error)
 {
-    if (!check_keys(file, error) || !read_listen(file, &profile->is_tcp, error)) {
+    if (!check_keys(file, error) || !read_listen(file, &profile->is_tcp, error) ||
+        !read_break(file, &profile->has_kgdb_break, error)) {
         return FALSE;
     }
     profile->names = dup_list(file, "Names");
     profile->arguments = dup_list(file, "Arguments");
     profile->last_arguments = dup_list(file, "LastArguments");
     profile->environment = dup_list(file, "Environment");
-    if (profile->names[0] == NULL) {
+    if (profile->names[0] == NULL && !profile->has_kgdb_break) {
         g_set_error_literal(error, KD_ERROR, KD_ERROR_PARAM_MISSING, "Names: missing");
         return FALSE;
     }
-    if (!has_variable(profile->arguments) && !has_variable(profile->last_arguments) &&
-        !has_variable(profile->environment)) {
-        g_set_error_literal(error, KD_ERROR, KD_ERROR_PARAM_MISSING,
-                            "Arguments: " VARIABLE " stands nowhere, so the debugger would not "
-                            "find the link");
-        return FALSE;
+    return profile->names[0] == NULL || kd_profile_check_start(profile, error);
+}
+
+/**
+ * kd_profile_check_start:
+ * @profile: a profile
+ * @error: return location
+ *
+ * Returns: whether a debugger can be started by it; else %KD_ERROR_PARAM_MISSING
+ */
+gboolean
+kd_profile_check_start(const KdProfile *profile, GError **error)
+{
+    if (has_address(profile)) {
+        return TRUE;
     }
-    return TRUE;
+    g_set_error_literal(error, KD_ERROR, KD_ERROR_PARAM_MISSING,
+                        "Arguments: " VARIABLE " stands nowhere, so the debugger would not "
+                        "find the link");
+    return FALSE;
 }
 
 /**
@@ -169,6 +203,40 @@ kd_profile_find(const char *const *folders, const char *program, GError **error)
                 "%s: no profile for this debugger: put one with Names=%s into %s, or give one "
                 "with --profile FILE",
                 program, base, folders[0] != NULL ? folders[0] : "a file");
+    return NULL;
+}
+
+/**
+ * kd_profile_load_named:
+ * @folders: (array zero-terminated=1): in this order
+ * @name: `kgdb` for the first kgdb.conf in @folders, or the path of a key file
+ * @error: return location
+ *
+ * Reads the profile that the user has chosen.
+ *
+ * Returns: (transfer full): the profile, or %NULL; %G_FILE_ERROR_NOENT names the folders
+ */
+KdProfile *
+kd_profile_load_named(const char *const *folders, const char *name, GError **error)
+{
+    g_autofree char *base = g_strconcat(name, SUFFIX, NULL);
+    g_autofree char *list = g_strjoinv(", ", (char **)folders);
+
+    if (strchr(name, G_DIR_SEPARATOR) != NULL) {
+        return kd_profile_load(name, error);
+    }
+    for (const char *const *folder = folders; *folder != NULL; folder++) {
+        g_autofree char *path = g_build_filename(*folder, base, NULL);
+
+        if (g_file_test(path, G_FILE_TEST_EXISTS)) {
+            return kd_profile_load(path, error);
+        }
+    }
+    if (g_file_test(name, G_FILE_TEST_EXISTS)) {
+        return kd_profile_load(name, error);
+    }
+    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOENT,
+                "--profile %s: there is no %s in %s, and no such file here", name, base, list);
     return NULL;
 }
 

@@ -12,6 +12,7 @@
  * @arguments: (element-type utf8): in front of the user's
  * @last_arguments: (element-type utf8): behind the user's
  * @environment: (element-type utf8): `NAME=value`
+ * @has_kgdb_break: the target is a Linux kernel in kgdb: what breaks in is BREAK and `g`
  */
 typedef struct {
     char *path;
@@ -20,11 +21,15 @@ typedef struct {
     char **arguments;
     char **last_arguments;
     char **environment;
+    gboolean has_kgdb_break;
 } KdProfile;
 
 KdProfile *kd_profile_load(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 KdProfile *kd_profile_find(const char *const *folders, const char *program,
                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
+KdProfile *kd_profile_load_named(const char *const *folders, const char *name,
+                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean kd_profile_check_start(const KdProfile *profile, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void kd_profile_free(KdProfile *profile);
 gboolean kd_profile_is_for(const KdProfile *profile, const char *program);
 char **kd_profile_build_argv(const KdProfile *profile, const char *const *argv,

@@ -35,8 +35,7 @@ typedef struct {
     guint n_polls;
     guint n_poll_limit;
     GError *reason;
-    KdDebuggerKind kind;
-    int debugger_fd;
+    KdDebugger debugger;
     gboolean is_opened;
     gboolean is_joined;
     gboolean is_line_finished;
@@ -307,21 +306,21 @@ static void
 take_debugger_end(KdRemote *remote, int error)
 {
     gboolean has_half_close = remote->login.opened->has_half_close;
-    gboolean is_socket = remote->debugger_fd >= 0;
+    gboolean is_socket = remote->debugger.fd >= 0;
 
     remote->is_line_finished = TRUE;
     if (remote->is_peer_finished || error != 0) {
         leave_session(remote);
         return;
     }
-    if ((is_socket && kd_hangup_is_gone(remote->debugger_fd)) ||
-        (remote->kind == KD_DEBUGGER_TCP && !has_half_close)) {
+    if ((is_socket && kd_hangup_is_gone(remote->debugger.fd)) ||
+        (remote->debugger.kind == KD_DEBUGGER_TCP && !has_half_close)) {
         leave_session(remote);
         return;
     }
     kd_route_shut(remote->route, KD_SIDE_PEER);
     if (is_socket) {
-        remote->hangup_id = kd_hangup_watch(remote->debugger_fd, on_debugger_gone, remote);
+        remote->hangup_id = kd_hangup_watch(remote->debugger.fd, on_debugger_gone, remote);
         remote->base.funcs->half_closed(&remote->base, remote->base.user);
     }
 }
@@ -332,7 +331,7 @@ take_server_end(KdRemote *remote, int error)
     if (error == 0) {
         remote->is_peer_finished = TRUE;
         kd_route_shut(remote->route, KD_SIDE_LINE);
-        if (remote->is_line_finished || remote->kind == KD_DEBUGGER_PTY) {
+        if (remote->is_line_finished || remote->debugger.kind == KD_DEBUGGER_PTY) {
             leave_session(remote);
         }
         return;
@@ -490,12 +489,12 @@ remote_start(KdConnection *connection)
 /* ---- for the owner ---- */
 
 static gboolean
-remote_join(KdConnection *connection, KdDebuggerKind kind, KdEndpoint *endpoint, GError **error)
+remote_join(KdConnection *connection, const KdDebugger *debugger, KdEndpoint *endpoint,
+            GError **error)
 {
     KdRemote *remote = (KdRemote *)connection;
 
-    remote->kind = kind;
-    remote->debugger_fd = endpoint->fd;
+    remote->debugger = *debugger;
     remote->is_joined = kd_route_join(remote->route, KD_SIDE_LINE, endpoint, error);
     return remote->is_joined;
 }
@@ -554,6 +553,6 @@ kd_remote_new(void)
     KdRemote *remote = g_new0(KdRemote, 1);
 
     remote->base.ops = &remote_ops;
-    remote->debugger_fd = -1;
+    remote->debugger.fd = -1;
     return &remote->base;
 }

@@ -115,6 +115,50 @@ test_unknown_program(Folder *folder, gconstpointer unused)
     g_assert_nonnull(strstr(error->message, "--profile"));
 }
 
+/* One that says what a BREAK is need not start a debugger, and is taken by its name alone. */
+static void
+test_break(Folder *folder, gconstpointer unused)
+{
+    const char *folders[] = {"/nonexistent", folder->folder, NULL};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdProfile) gdb = kd_profile_load(write_profile(folder, "gdb.conf", GDB), &error);
+    g_autoptr(KdProfile) kgdb = NULL;
+    g_autoptr(KdProfile) found = NULL;
+    const char *path = write_profile(folder, "a.conf", "[Debugger]\nBreak=kgdb\n");
+
+    (void)unused;
+    g_assert_no_error(error);
+    g_assert_false(gdb->has_kgdb_break);
+    g_assert_true(kd_profile_check_start(gdb, &error));
+    kgdb = kd_profile_load_named(folders, "a", &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(kgdb->path, ==, path);
+    g_assert_true(kgdb->has_kgdb_break);
+    g_assert_false(kd_profile_check_start(kgdb, &error));
+    g_assert_error(error, KD_ERROR, KD_ERROR_PARAM_MISSING);
+    g_clear_error(&error);
+    found = kd_profile_find(folders, "gdb", &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(found->path, ==, gdb->path);
+}
+
+static void
+test_named(Folder *folder, gconstpointer unused)
+{
+    const char *folders[] = {"/nonexistent", folder->folder, NULL};
+    const char *path = write_profile(folder, "mine.conf", GDB);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdProfile) by_path = kd_profile_load_named(folders, path, &error);
+
+    (void)unused;
+    g_assert_no_error(error);
+    g_assert_cmpstr(by_path->path, ==, path);
+    g_assert_null(kd_profile_load_named(folders, "yours", &error));
+    g_assert_error(error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
+    g_assert_nonnull(strstr(error->message, "yours.conf"));
+    g_assert_nonnull(strstr(error->message, folder->folder));
+}
+
 static void
 test_bad_files(Folder *folder, gconstpointer unused)
 {
@@ -127,6 +171,8 @@ test_bad_files(Folder *folder, gconstpointer unused)
         "[Debugger]\nNames=gdb\nArguments=${ADDRESS}\nDump=/x\n",
         "[Other]\nNames=gdb\nArguments=${ADDRESS}\n",
         "Names=gdb\n",
+        "[Debugger]\nNames=gdb\nBreak=kgdb\n",
+        "[Debugger]\nNames=gdb\nArguments=${ADDRESS}\nBreak=yes\n",
     };
 
     (void)unused;
@@ -150,6 +196,8 @@ main(int argc, char **argv)
     ADD("puts-its-arguments-around-the-users", test_argv);
     ADD("is-the-first-in-folder-and-name-order", test_first_folder_wins);
     ADD("says-how-to-add-an-unknown-debugger", test_unknown_program);
+    ADD("says-what-a-break-is", test_break);
+    ADD("is-found-by-its-name-or-its-path", test_named);
     ADD("names-the-file-that-is-wrong", test_bad_files);
 #undef ADD
     return g_test_run();

@@ -283,15 +283,17 @@ static void
 on_opened(KdConnection *connection, void *user)
 {
     Client *client = user;
+    KdDebugger debugger = {.kind = KD_DEBUGGER_UNIX};
     KdEndpoint endpoint;
     int fds[2];
 
     make_pair(fds);
+    debugger.fd = fds[1];
     client->is_open = TRUE;
     client->debugger = fds[0];
     kd_endpoint_init(&endpoint);
     kd_endpoint_take_fd(&endpoint, fds[1], KD_ENDPOINT_HALF_CLOSE, NULL);
-    g_assert_true(kd_connection_join(connection, KD_DEBUGGER_UNIX, &endpoint, NULL));
+    g_assert_true(kd_connection_join(connection, &debugger, &endpoint, NULL));
 }
 
 static void
