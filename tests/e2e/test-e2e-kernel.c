@@ -6,17 +6,10 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define N_SESSIONS 20
-/* How much longer than with socat a kernel may take to boot */
-#define MOST_RATIO 1.5
-/* Boots of each kind; more when a busy machine has spoilt some */
-#define LEAST_BOOTS 3u
-#define MOST_BOOTS  9u
-#define SLOW_BYTES  1024u
 
 /**
  * Lab:
@@ -30,16 +23,14 @@ typedef struct {
 } Lab;
 
 static gboolean
-lab_set_up(Lab *lab, KdE2eStage *stage, guint flags, const char *options)
+lab_set_up(Lab *lab, KdE2eStage *stage, guint flags)
 {
     lab->kernel = kd_e2e_kernel_new(stage, flags);
     if (lab->kernel == NULL) {
         return FALSE;
     }
-    lab->trans = g_strdup_printf("com:pipe,port=%s%s", lab->kernel->link, options);
-    if (stage->server == NULL) {
-        kd_e2e_stage_start(stage, "--allow-path", stage->folder, "--allow-path", "/dev/pts", NULL);
-    }
+    lab->trans = g_strconcat("com:pipe,port=", lab->kernel->link, NULL);
+    kd_e2e_stage_start(stage, "--allow-path", stage->folder, "--allow-path", "/dev/pts", NULL);
     return TRUE;
 }
 
@@ -117,7 +108,7 @@ check_session(KdE2eStage *stage, guint flags)
     KdE2eGdb gdb;
     Lab lab;
 
-    if (!lab_set_up(&lab, stage, flags, "")) {
+    if (!lab_set_up(&lab, stage, flags)) {
         return;
     }
     kd = start_under_kd(stage, &lab);
@@ -268,6 +259,89 @@ test_signal(KdE2eStage *stage, gconstpointer unused)
     break_lab_tear_down(&lab);
 }
 
+/* ---- what kd makes of GDB's own ways to interrupt a kernel ---- */
+
+/* @sequence: how GDB does it */
+static void
+check_interrupt(KdE2eStage *stage, const char *sequence)
+{
+    g_autofree char *order = g_strconcat("set remote interrupt-sequence ", sequence, NULL);
+    g_autoptr(KdE2eProgram) kd = NULL;
+    BreakLab lab;
+    KdE2eGdb gdb;
+
+    if (!break_lab_set_up(&lab, stage, KD_E2E_KERNEL_WAITS)) {
+        return;
+    }
+    kd = kd_e2e_stage_start_kd(stage, lab.lab.trans, "--profile", KD_KGDB_PROFILE, "--", "gdb",
+                               "-q", "-nx", lab.lab.kernel->symbols, NULL);
+    kd_e2e_gdb_init(&gdb, kd);
+    check_memory(&gdb);
+    check_breakpoint(&gdb);
+    kd_e2e_gdb_expect(&gdb, order, "");
+    kd_e2e_gdb_expect(&gdb, "continue &", "");
+    kd_e2e_kernel_await_up(lab.lab.kernel);
+    kd_e2e_program_say(kd, "interrupt\n");
+    expect_stopped_by_break(&gdb);
+    kd_e2e_gdb_expect(&gdb, "continue &", "");
+    expect_in_kernel(lab.lab.kernel, "cat /proc/sys/kernel/panic", "4242");
+    kd_e2e_program_say(kd, "interrupt\n");
+    expect_stopped_by_break(&gdb);
+    leave(&gdb);
+    expect_in_kernel(lab.lab.kernel, "echo alive", "alive");
+    expect_breaks(&lab, "BeBe");
+    break_lab_tear_down(&lab);
+}
+
+/* Telnet's IAC BREAK and the letter, which GDB says over TCP alone */
+static void
+test_break_g(KdE2eStage *stage, gconstpointer unused)
+{
+    (void)unused;
+    check_interrupt(stage, "BREAK-g");
+}
+
+/* The byte 3, which no kernel listens for */
+static void
+test_ctrl_c(KdE2eStage *stage, gconstpointer unused)
+{
+    (void)unused;
+    check_interrupt(stage, "Ctrl-C");
+}
+
+/* A kernel that runs is interrupted when GDB connects. */
+static void
+test_attach(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autofree char *address = g_strdup_printf("tcp:127.0.0.1:%u", stage->low + 1);
+    g_autofree char *target = g_strdup_printf("target remote 127.0.0.1:%u", stage->low + 1);
+    g_autoptr(KdE2eProgram) kd = NULL;
+    BreakLab lab;
+    KdE2eGdb gdb;
+
+    (void)unused;
+    if (!break_lab_set_up(&lab, stage, 0)) {
+        return;
+    }
+    kd = kd_e2e_stage_start_kd(stage, lab.lab.trans, "--profile", KD_KGDB_PROFILE, "--listen",
+                               address, NULL);
+    g_free(kd_e2e_program_await(kd, KD_E2E_STDERR, "kd: listening on tcp:"));
+    for (int i = 0; i < 3; i++) {
+        g_autoptr(KdE2eProgram) program = kd_e2e_program_new(
+            (const char *[]){"gdb", "-q", "-nx", lab.lab.kernel->symbols, NULL}, NULL);
+
+        kd_e2e_gdb_init(&gdb, program);
+        kd_e2e_gdb_expect(&gdb, "set remote interrupt-sequence BREAK-g", "");
+        kd_e2e_gdb_expect(&gdb, "set remote interrupt-on-connect on", "");
+        kd_e2e_gdb_expect(&gdb, target, "kgdb_breakpoint");
+        kd_e2e_gdb_expect(&gdb, "p linux_banner", "\"Linux version 6.1.");
+        leave(&gdb);
+        expect_in_kernel(lab.lab.kernel, "echo alive", "alive");
+    }
+    expect_breaks(&lab, "BeBeBe");
+    break_lab_tear_down(&lab);
+}
+
 /* ---- one session after the other ---- */
 
 static guint
@@ -309,7 +383,7 @@ test_sessions(KdE2eStage *stage, gconstpointer unused)
     Lab lab;
 
     (void)unused;
-    if (!lab_set_up(&lab, stage, 0, "")) {
+    if (!lab_set_up(&lab, stage, 0)) {
         return;
     }
     for (guint i = 0; i < N_SESSIONS; i++) {
@@ -376,7 +450,7 @@ test_reboot(KdE2eStage *stage, gconstpointer unused)
     int fd;
 
     (void)unused;
-    if (!lab_set_up(&lab, stage, KD_E2E_KERNEL_WAITS, "")) {
+    if (!lab_set_up(&lab, stage, KD_E2E_KERNEL_WAITS)) {
         return;
     }
     kd = kd_e2e_stage_start_kd(stage, lab.trans, option, NULL);
@@ -396,185 +470,6 @@ test_reboot(KdE2eStage *stage, gconstpointer unused)
     lab_tear_down(&lab);
 }
 
-/* ---- booting ---- */
-
-/* Boots a held machine. Returns: how long it took to user space, and frees it */
-static gint64
-measure_boot_us(Lab *lab)
-{
-    gint64 start_us = g_get_monotonic_time();
-
-    kd_e2e_kernel_go(lab->kernel);
-    kd_e2e_kernel_await_up(lab->kernel);
-    return g_get_monotonic_time() - start_us;
-}
-
-static void
-await_client(const Lab *lab)
-{
-    gint64 deadline_us = g_get_monotonic_time() + KD_E2E_DEADLINE_S * G_USEC_PER_SEC;
-
-    while (!kd_e2e_kernel_has_client(lab->kernel)) {
-        g_assert_cmpint(g_get_monotonic_time(), <, deadline_us);
-    }
-}
-
-static gint64
-boot_with_socat(KdE2eStage *stage)
-{
-    g_autofree char *address = NULL;
-    g_autoptr(KdE2eProgram) socat = NULL;
-    gint64 took_us;
-    Lab lab;
-
-    g_assert_true(lab_set_up(&lab, stage, KD_E2E_KERNEL_HELD, ""));
-    address = g_strconcat("UNIX-CONNECT:", lab.kernel->link, NULL);
-    socat =
-        kd_e2e_program_new((const char *[]){"socat", "-u", address, "OPEN:/dev/null", NULL}, NULL);
-    await_client(&lab);
-    took_us = measure_boot_us(&lab);
-    lab_tear_down(&lab);
-    return took_us;
-}
-
-static gint64
-boot_with_nobody(KdE2eStage *stage)
-{
-    gint64 took_us;
-    Lab lab;
-
-    g_assert_true(lab_set_up(&lab, stage, KD_E2E_KERNEL_HELD, ""));
-    took_us = measure_boot_us(&lab);
-    lab_tear_down(&lab);
-    return took_us;
-}
-
-static gint64
-boot_drained(KdE2eStage *stage)
-{
-    g_autoptr(KdE2eProgram) kd = NULL;
-    gint64 took_us;
-    Lab lab;
-
-    g_assert_true(lab_set_up(&lab, stage, KD_E2E_KERNEL_HELD, ",drain"));
-    kd = kd_e2e_stage_start_kd(stage, lab.trans, "--stdio", NULL);
-    await_client(&lab);
-    kd_e2e_program_signal(kd, SIGTERM);
-    g_assert_cmpint(kd_e2e_program_wait(kd), ==, 0);
-    took_us = measure_boot_us(&lab);
-    g_assert_true(kd_e2e_kernel_has_client(lab.kernel));
-    lab_tear_down(&lab);
-    return took_us;
-}
-
-/* A debugger that takes a KiB a second. @fds: what it reads, and what ends it */
-static gpointer
-read_slowly(gpointer fds)
-{
-    const int *ends = fds;
-    char buf[SLOW_BYTES];
-
-    do {
-        kd_e2e_read(ends[0], buf, sizeof buf);
-    } while (!kd_e2e_is_readable(ends[1], 1000));
-    return NULL;
-}
-
-static gint64
-boot_with_slow_reader(KdE2eStage *stage)
-{
-    g_autofree char *path = kd_e2e_stage_build_path(stage, "debugger");
-    g_autofree char *address = g_strconcat("unix:", path, NULL);
-    g_autoptr(KdE2eProgram) kd = NULL;
-    int pipe_fds[2];
-    int fds[2];
-    GThread *reader;
-    gint64 took_us;
-    Lab lab;
-
-    g_assert_true(lab_set_up(&lab, stage, KD_E2E_KERNEL_HELD, ""));
-    kd = kd_e2e_stage_start_kd(stage, lab.trans, "--listen", address, NULL);
-    fds[0] = kd_e2e_dial_unix(path);
-    await_client(&lab);
-    g_assert_cmpint(pipe2(pipe_fds, O_CLOEXEC), ==, 0);
-    fds[1] = pipe_fds[0];
-    reader = g_thread_new("slow reader", read_slowly, fds);
-    took_us = measure_boot_us(&lab);
-    close(pipe_fds[1]);
-    g_thread_join(reader);
-    read_until(fds[0], KD_E2E_KERNEL_UP);
-    close(pipe_fds[0]);
-    close(fds[0]);
-    lab_tear_down(&lab);
-    return took_us;
-}
-
-static int
-compare_times(const void *a, const void *b)
-{
-    gint64 x = *(const gint64 *)a;
-    gint64 y = *(const gint64 *)b;
-
-    return (x > y) - (x < y);
-}
-
-static gint64
-get_median(gint64 *times, gsize n)
-{
-    qsort(times, n, sizeof times[0], compare_times);
-    return times[n / 2];
-}
-
-/* Both in turn, so that other work on this machine meets both. */
-static void
-compare_boots(KdE2eStage *stage, gint64 (*boot)(KdE2eStage *stage))
-{
-    g_autoptr(KdE2eKernel) first = NULL;
-    gint64 with_socat[MOST_BOOTS];
-    gint64 with_ours[MOST_BOOTS];
-    gint64 socat_us = 1;
-    gint64 ours_us = G_MAXINT64;
-
-    if (kd_e2e_is_missing("socat") ||
-        (first = kd_e2e_kernel_new(stage, KD_E2E_KERNEL_HELD)) == NULL) {
-        return;
-    }
-    g_clear_pointer(&first, kd_e2e_kernel_free);
-    for (gsize n = 0; n < MOST_BOOTS && (double)ours_us > MOST_RATIO * (double)socat_us;) {
-        for (gsize until = n + LEAST_BOOTS; n < until; n++) {
-            with_socat[n] = boot_with_socat(stage);
-            with_ours[n] = boot(stage);
-        }
-        socat_us = get_median(with_socat, n);
-        ours_us = get_median(with_ours, n);
-        g_test_message("%" G_GSIZE_FORMAT " boots: %" G_GINT64_FORMAT
-                       " us with socat, %" G_GINT64_FORMAT " us with us",
-                       n, socat_us, ours_us);
-    }
-    g_assert_cmpfloat((double)ours_us, <=, MOST_RATIO * (double)socat_us);
-}
-
-static void
-test_boot_slow_reader(KdE2eStage *stage, gconstpointer unused)
-{
-    (void)unused;
-    compare_boots(stage, boot_with_slow_reader);
-}
-
-static void
-test_boot_drained(KdE2eStage *stage, gconstpointer unused)
-{
-    (void)unused;
-    compare_boots(stage, boot_drained);
-}
-
-static void
-test_boot_nobody(KdE2eStage *stage, gconstpointer unused)
-{
-    (void)unused;
-    compare_boots(stage, boot_with_nobody);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -583,10 +478,10 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/kernel/is-debugged-over-a-terminal", test_terminal);
     kd_e2e_add("/e2e/kernel/hears-a-break-and-then-a-letter", test_break);
     kd_e2e_add("/e2e/kernel/is-stopped-by-a-signal-to-kd", test_signal);
+    kd_e2e_add("/e2e/kernel/is-stopped-by-break-and-g-of-gdb", test_break_g);
+    kd_e2e_add("/e2e/kernel/is-stopped-by-ctrl-c-of-gdb", test_ctrl_c);
+    kd_e2e_add("/e2e/kernel/is-stopped-by-a-gdb-that-connects", test_attach);
     kd_e2e_add("/e2e/kernel/twenty-sessions-leave-nothing-behind", test_sessions);
     kd_e2e_add("/e2e/kernel/restarts-within-a-session", test_reboot);
-    kd_e2e_add("/e2e/kernel/boots-on-with-a-slow-reader", test_boot_slow_reader);
-    kd_e2e_add("/e2e/kernel/boots-on-after-its-session", test_boot_drained);
-    kd_e2e_add("/e2e/kernel/boots-on-before-any-session", test_boot_nobody);
     return g_test_run();
 }
