@@ -42,10 +42,16 @@ lab_tear_down(Lab *lab)
 }
 
 static KdE2eProgram *
+start_with_profile(KdE2eStage *stage, const Lab *lab, const char *profile)
+{
+    return kd_e2e_stage_start_kd(stage, lab->trans, "--profile", profile, "--", "gdb", "-q", "-nx",
+                                 lab->kernel->symbols, NULL);
+}
+
+static KdE2eProgram *
 start_under_kd(KdE2eStage *stage, const Lab *lab)
 {
-    return kd_e2e_stage_start_kd(stage, lab->trans, "--profile", KD_GDB_PROFILE, "--", "gdb", "-q",
-                                 "-nx", lab->kernel->symbols, NULL);
+    return start_with_profile(stage, lab, KD_GDB_PROFILE);
 }
 
 /* ---- what a debugger does ---- */
@@ -273,8 +279,7 @@ check_interrupt(KdE2eStage *stage, const char *sequence)
     if (!break_lab_set_up(&lab, stage, KD_E2E_KERNEL_WAITS)) {
         return;
     }
-    kd = kd_e2e_stage_start_kd(stage, lab.lab.trans, "--profile", KD_KGDB_PROFILE, "--", "gdb",
-                               "-q", "-nx", lab.lab.kernel->symbols, NULL);
+    kd = start_with_profile(stage, &lab.lab, KD_KGDB_PROFILE);
     kd_e2e_gdb_init(&gdb, kd);
     check_memory(&gdb);
     check_breakpoint(&gdb);
@@ -307,6 +312,30 @@ test_ctrl_c(KdE2eStage *stage, gconstpointer unused)
 {
     (void)unused;
     check_interrupt(stage, "Ctrl-C");
+}
+
+/* With the letter behind it, so that GDB need not even know. */
+static void
+test_signal_and_letter(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autoptr(KdE2eProgram) kd = NULL;
+    BreakLab lab;
+    KdE2eGdb gdb;
+
+    (void)unused;
+    if (!break_lab_set_up(&lab, stage, KD_E2E_KERNEL_WAITS)) {
+        return;
+    }
+    kd = start_with_profile(stage, &lab.lab, KD_KGDB_PROFILE);
+    kd_e2e_gdb_init(&gdb, kd);
+    check_memory(&gdb);
+    kd_e2e_gdb_expect(&gdb, "continue &", "");
+    kd_e2e_kernel_await_up(lab.lab.kernel);
+    kd_e2e_program_signal(kd, SIGUSR1);
+    expect_stopped_by_break(&gdb);
+    leave(&gdb);
+    expect_breaks(&lab, "Be");
+    break_lab_tear_down(&lab);
 }
 
 /* A kernel that runs is interrupted when GDB connects. */
@@ -480,6 +509,7 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/kernel/is-stopped-by-a-signal-to-kd", test_signal);
     kd_e2e_add("/e2e/kernel/is-stopped-by-break-and-g-of-gdb", test_break_g);
     kd_e2e_add("/e2e/kernel/is-stopped-by-ctrl-c-of-gdb", test_ctrl_c);
+    kd_e2e_add("/e2e/kernel/is-stopped-by-a-signal-to-kd-alone", test_signal_and_letter);
     kd_e2e_add("/e2e/kernel/is-stopped-by-a-gdb-that-connects", test_attach);
     kd_e2e_add("/e2e/kernel/twenty-sessions-leave-nothing-behind", test_sessions);
     kd_e2e_add("/e2e/kernel/restarts-within-a-session", test_reboot);
