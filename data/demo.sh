@@ -274,10 +274,10 @@ GDB
 
     say "breaking in"
     cat <<'TEXT'
-   A kernel that runs listens on its serial port for a BREAK and then the letter g. A real line
-   carries the BREAK: there kd sends it through kdsrv (kill -USR1, or CTRL+\ in kd's terminal). The
-   serial port of a virtual machine comes out as a socket, and a socket carries none. So QEMU's
-   monitor is asked for it, chardev-send-break, and GDB sends the letter all the way.
+   A kernel that runs listens on its serial port for a BREAK and then the letter g. On a real line
+   CTRL+C in GDB is all it takes, if kd was started with --profile kgdb: it sends both. The serial
+   port of a virtual machine comes out as a socket, and a socket carries no BREAK. So here QEMU's
+   monitor is asked for it, chardev-send-break, and GDB sends the letter, all the way.
 TEXT
     echo 'chardev-send-break line' >&3
     wait_for_text 30 "$work/monitor.log" 'chardev-send-break line'
