@@ -17,6 +17,11 @@ for udevd in /usr/lib/systemd/systemd-udevd /lib/systemd/systemd-udevd; do
         break
     fi
 done
+# Whose the build tree is does not matter: what runs as root here must be root's.
+mkdir /run/tmp/build
+cp -r "$KD_BINDIR" /run/tmp/build/bin
+cp -r "$KD_PLUGINDIR" /run/tmp/build/plugins
+export KD_BINDIR=/run/tmp/build/bin KD_PLUGINDIR=/run/tmp/build/plugins
 "$program" -l | sed -n '/^\//p' >/run/tmp/cases
 while read -r name; do
     place=/run/out/cases$name

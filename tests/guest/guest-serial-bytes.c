@@ -79,9 +79,9 @@ test_uart_bytes(KdGuest *guest)
  * Returns: the last speed that an adapter was told while usb_serial_set_baud was traced
  */
 guint
-guest_serial_get_baud(void)
+guest_serial_get_baud(const KdGuest *guest)
 {
-    g_autofree char *trace = kd_guest_read_trace("usb_serial_set_baud", NULL);
+    g_autofree char *trace = kd_guest_read_trace(guest, "usb_serial_set_baud");
     const char *last = g_strrstr(trace, "baud rate ");
 
     g_assert_nonnull(last);
@@ -100,7 +100,7 @@ test_usb_baud(KdGuest *guest)
         g_autofree char *trans = g_strdup_printf("com:port=/dev/ttyUSB0,baud=%u", bauds[i]);
         KdE2eClient *client = kd_e2e_client_new_open(guest->stage.port, trans);
 
-        g_assert_cmpuint(guest_serial_get_baud(), ==, bauds[i]);
+        g_assert_cmpuint(guest_serial_get_baud(guest), ==, bauds[i]);
         kd_e2e_client_free(client);
     }
     kd_guest_trace(guest, "usb_serial_set_baud", FALSE);
@@ -117,12 +117,12 @@ test_usb_baud_change(KdGuest *guest)
     kd_guest_trace(guest, "usb_serial_set_baud", TRUE);
     kd_e2e_stage_start(&guest->stage, NULL);
     client = kd_e2e_client_new_open(guest->stage.port, "com:port=/dev/ttyUSB0,baud=250000");
-    g_assert_cmpuint(guest_serial_get_baud(), ==, 250000);
+    g_assert_cmpuint(guest_serial_get_baud(guest), ==, 250000);
     kd_e2e_client_control(client, &control);
     result = kd_e2e_client_await_result(client);
     g_assert_cmpuint(result->code, ==, 0);
     g_assert_cmpuint(result->value, ==, 3000000);
-    g_assert_cmpuint(guest_serial_get_baud(), ==, 3000000);
+    g_assert_cmpuint(guest_serial_get_baud(guest), ==, 3000000);
     kd_guest_trace(guest, "usb_serial_set_baud", FALSE);
 }
 

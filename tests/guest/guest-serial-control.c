@@ -2,6 +2,7 @@
 /* BREAK, modem lines, latency and counters: what the chip was told. */
 #include "guest-serial.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #define FTDI_WITH_RTS   0x0200u
 
 /* Registers of a 16550 */
+#define UART_THR       0u
 #define UART_LCR       3u
 #define UART_MCR       4u
 #define UART_LCR_BREAK 0x40u
@@ -67,9 +69,9 @@ scan_write(const char *line, Write *write)
 
 /* All that was told there, in order */
 static GArray *
-read_writes(const char *event, guint where)
+read_writes(const KdGuest *guest, const char *event, guint where)
 {
-    g_autofree char *trace = kd_guest_read_trace(event, NULL);
+    g_autofree char *trace = kd_guest_read_trace(guest, event);
     g_auto(GStrv) lines = g_strsplit(trace, "\n", -1);
     GArray *writes = g_array_new(FALSE, FALSE, sizeof(Write));
 
@@ -87,9 +89,9 @@ read_writes(const char *event, guint where)
 
 /* How long the chip held the line, the last time */
 static gint64
-get_break_us(const char *event, guint where, guint bit)
+get_break_us(const KdGuest *guest, const char *event, guint where, guint bit)
 {
-    g_autoptr(GArray) writes = read_writes(event, where);
+    g_autoptr(GArray) writes = read_writes(guest, event, where);
     gint64 start_us = 0;
     gint64 len_us = 0;
 
@@ -105,6 +107,31 @@ get_break_us(const char *event, guint where, guint bit)
     }
     g_assert_cmpint(start_us, ==, 0);
     return len_us;
+}
+
+/* Returns: (transfer full): what a 16550 was given to send, and its BREAKs */
+static char *
+build_told(const KdGuest *guest)
+{
+    g_autofree char *trace = kd_guest_read_trace(guest, "serial_write");
+    g_auto(GStrv) lines = g_strsplit(trace, "\n", -1);
+    GString *told = g_string_new(NULL);
+    gboolean is_held = FALSE;
+
+    for (guint i = 0; lines[i] != NULL; i++) {
+        Write write;
+
+        if (!scan_write(lines[i], &write)) {
+            continue;
+        }
+        if (write.where == UART_THR) {
+            g_string_append_c(told, (char)write.value);
+        } else if (write.where == UART_LCR && is_held != ((write.value & UART_LCR_BREAK) != 0)) {
+            is_held = !is_held;
+            g_string_append(told, is_held ? "<break" : ">");
+        }
+    }
+    return g_string_free(told, FALSE);
 }
 
 static void
@@ -138,7 +165,7 @@ check_usb_break(KdGuest *guest, gboolean is_urgent)
     kd_guest_trace(guest, "usb_serial_handle_control", TRUE);
     check_break(guest, "com:port=/dev/ttyUSB0,baud=115200", "usb1", is_urgent);
     kd_guest_trace(guest, "usb_serial_handle_control", FALSE);
-    len_us = get_break_us("usb_serial_handle_control", FTDI_SET_DATA, FTDI_BREAK);
+    len_us = get_break_us(guest, "usb_serial_handle_control", FTDI_SET_DATA, FTDI_BREAK);
     g_assert_cmpint(len_us, >=, BREAK_LEAST_US);
     g_assert_cmpint(len_us, <=, BREAK_MOST_US);
 }
@@ -163,9 +190,60 @@ test_uart_break(KdGuest *guest)
     kd_guest_trace(guest, "serial_write", TRUE);
     check_break(guest, "com:port=/dev/ttyS1,baud=115200", "uart", FALSE);
     kd_guest_trace(guest, "serial_write", FALSE);
-    len_us = get_break_us("serial_write", UART_LCR, UART_LCR_BREAK);
+    len_us = get_break_us(guest, "serial_write", UART_LCR, UART_LCR_BREAK);
     g_assert_cmpint(len_us, >=, BREAK_LEAST_US);
     g_assert_cmpint(len_us, <=, BREAK_MOST_US);
+}
+
+/* What is behind a BREAK was said at once, so it could come too early. */
+static void
+test_uart_order(KdGuest *guest)
+{
+    static const char before[] = "what was said before the break, longer than the FIFO of a 16550";
+    static const char behind[] = "and behind it";
+    KdControl control = {.id = 1, .op = KD_CONTROL_BREAK};
+    g_autofree char *told = NULL;
+    g_autoptr(KdE2eClient) client = NULL;
+    g_autoptr(KdResult) result = NULL;
+    int far = kd_guest_open_wire("uart");
+
+    kd_e2e_stage_start(&guest->stage, NULL);
+    client = kd_e2e_client_new_open(guest->stage.port, "com:port=/dev/ttyS1,baud=115200");
+    kd_guest_trace(guest, "serial_write", TRUE);
+    kd_e2e_client_send_data(client, before, strlen(before));
+    kd_e2e_client_control(client, &control);
+    kd_e2e_client_send_data(client, behind, strlen(behind));
+    result = kd_e2e_client_await_result(client);
+    g_assert_cmpuint(result->code, ==, 0);
+    kd_e2e_expect(far, before);
+    kd_e2e_expect(far, behind);
+    kd_guest_trace(guest, "serial_write", FALSE);
+    told = build_told(guest);
+    g_assert_cmpstr(told, ==,
+                    "what was said before the break, longer than the FIFO of a 16550"
+                    "<break>and behind it");
+    close(far);
+}
+
+/* By a person, through kd */
+static void
+test_usb_signal(KdGuest *guest)
+{
+    int far = kd_guest_open_wire("usb1");
+    g_autoptr(KdE2eProgram) kd = NULL;
+
+    kd_guest_plug(guest, "usb1", "KD1");
+    kd_e2e_stage_start(&guest->stage, NULL);
+    kd = kd_e2e_stage_start_kd(&guest->stage, "com:port=/dev/ttyUSB0", "--stdio", NULL);
+    kd_e2e_program_say(kd, "here\n");
+    kd_e2e_expect(far, "here\n");
+    kd_guest_trace(guest, "usb_serial_handle_control", TRUE);
+    kd_e2e_program_signal(kd, SIGUSR1);
+    g_free(kd_e2e_program_await(kd, KD_E2E_STDERR, "kd: break sent"));
+    kd_guest_trace(guest, "usb_serial_handle_control", FALSE);
+    g_assert_cmpint(get_break_us(guest, "usb_serial_handle_control", FTDI_SET_DATA, FTDI_BREAK), >=,
+                    BREAK_LEAST_US);
+    close(far);
 }
 
 /* ---- modem lines ---- */
@@ -185,9 +263,9 @@ set_lines(KdE2eClient *client, uint32_t mask, uint32_t value)
 }
 
 static guint
-get_last(const char *event, guint where)
+get_last(const KdGuest *guest, const char *event, guint where)
 {
-    g_autoptr(GArray) writes = read_writes(event, where);
+    g_autoptr(GArray) writes = read_writes(guest, event, where);
 
     g_assert_cmpuint(writes->len, >, 0);
     return g_array_index(writes, Write, writes->len - 1).value;
@@ -205,11 +283,11 @@ test_usb_lines(KdGuest *guest)
     client = kd_e2e_client_new_open(guest->stage.port, "com:port=/dev/ttyUSB0");
     g_assert_cmpuint(client->opened->controls & (1u << KD_CONTROL_LINES), !=, 0);
     g_assert_cmpuint(set_lines(client, TIOCM_DTR, 0) & (TIOCM_DTR | TIOCM_RTS), ==, TIOCM_RTS);
-    g_assert_cmpuint(get_last(event, FTDI_MODEM_CTRL) & (FTDI_WITH_DTR | FTDI_DTR), ==,
+    g_assert_cmpuint(get_last(guest, event, FTDI_MODEM_CTRL) & (FTDI_WITH_DTR | FTDI_DTR), ==,
                      FTDI_WITH_DTR);
     g_assert_cmpuint(set_lines(client, TIOCM_DTR | TIOCM_RTS, TIOCM_DTR) & (TIOCM_DTR | TIOCM_RTS),
                      ==, TIOCM_DTR);
-    g_assert_cmpuint(get_last(event, FTDI_MODEM_CTRL) & (FTDI_WITH_RTS | FTDI_RTS), ==,
+    g_assert_cmpuint(get_last(guest, event, FTDI_MODEM_CTRL) & (FTDI_WITH_RTS | FTDI_RTS), ==,
                      FTDI_WITH_RTS);
     kd_guest_trace(guest, event, FALSE);
 }
@@ -224,9 +302,10 @@ test_uart_lines(KdGuest *guest)
     kd_e2e_stage_start(&guest->stage, NULL);
     client = kd_e2e_client_new_open(guest->stage.port, "com:port=/dev/ttyS1");
     g_assert_cmpuint(set_lines(client, TIOCM_DTR, 0) & (TIOCM_DTR | TIOCM_RTS), ==, TIOCM_RTS);
-    g_assert_cmpuint(get_last(event, UART_MCR) & (UART_MCR_DTR | UART_MCR_RTS), ==, UART_MCR_RTS);
+    g_assert_cmpuint(get_last(guest, event, UART_MCR) & (UART_MCR_DTR | UART_MCR_RTS), ==,
+                     UART_MCR_RTS);
     g_assert_cmpuint(set_lines(client, TIOCM_DTR, TIOCM_DTR) & TIOCM_DTR, ==, TIOCM_DTR);
-    g_assert_cmpuint(get_last(event, UART_MCR) & (UART_MCR_DTR | UART_MCR_RTS), ==,
+    g_assert_cmpuint(get_last(guest, event, UART_MCR) & (UART_MCR_DTR | UART_MCR_RTS), ==,
                      UART_MCR_DTR | UART_MCR_RTS);
     kd_guest_trace(guest, event, FALSE);
 }
@@ -311,10 +390,12 @@ guest_serial_add_control(void)
 {
     kd_guest_add("/guest/usb/break-is-held-by-the-adapter-for-its-time", test_usb_break);
     kd_guest_add("/guest/usb/urgent-break-is-held-for-its-time", test_usb_urgent_break);
+    kd_guest_add("/guest/usb/signal-to-kd-is-a-break-of-the-adapter", test_usb_signal);
     kd_guest_add("/guest/usb/modem-lines-reach-the-adapter", test_usb_lines);
     kd_guest_add("/guest/usb/status-has-the-counters", test_usb_counters);
     kd_guest_add("/guest/usb/latency-timer-is-lowered-while-open", test_latency);
     kd_guest_add("/guest/uart/break-is-held-by-the-chip-for-its-time", test_uart_break);
+    kd_guest_add("/guest/uart/break-in-order-stands-between-the-bytes", test_uart_order);
     kd_guest_add("/guest/uart/modem-lines-reach-the-chip", test_uart_lines);
     kd_guest_add("/guest/uart/status-has-the-counters", test_uart_counters);
 }

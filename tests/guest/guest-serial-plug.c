@@ -2,10 +2,14 @@
 /* USB adapters that are pulled out and plugged in again in mid-session. */
 #include "guest-serial.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
-#define TRANS "com:port=/dev/ttyUSB0,baud=250000"
+#define STUFFED_MS 1000
+#define TRANS      "com:port=/dev/ttyUSB0,baud=250000"
 
 static KdEvent *
 parse_event(GBytes *payload)
@@ -65,6 +69,15 @@ expect_busy(KdGuest *guest)
     g_assert_nonnull(strstr(said->text, "in use by"));
 }
 
+static void
+check_kd_bytes(KdE2eProgram *kd, int far)
+{
+    kd_e2e_program_say(kd, "there\n");
+    kd_e2e_expect(far, "there\n");
+    kd_e2e_write(far, "back\n", 5);
+    g_free(kd_e2e_program_await(kd, KD_E2E_STDOUT, "back"));
+}
+
 /* The user's view: kd says what happens, and lives through it. */
 static void
 test_kd(KdGuest *guest)
@@ -75,19 +88,50 @@ test_kd(KdGuest *guest)
     kd_guest_plug(guest, "usb1", "KD1");
     kd_e2e_stage_start(&guest->stage, NULL);
     kd = kd_e2e_stage_start_kd(&guest->stage, TRANS, "--stdio", NULL);
-    kd_e2e_program_say(kd, "one\n");
-    kd_e2e_expect(far, "one\n");
+    check_kd_bytes(kd, far);
     for (guint i = 0; i < 2; i++) {
         kd_guest_unplug(guest, "usb1");
         g_free(kd_e2e_program_await(kd, KD_E2E_STDERR, "kd: target lost"));
         expect_busy(guest);
         kd_guest_plug(guest, "usb1", "KD1");
         g_free(kd_e2e_program_await(kd, KD_E2E_STDERR, "kd: target back"));
-        kd_e2e_program_say(kd, "there\n");
-        kd_e2e_expect(far, "there\n");
-        kd_e2e_write(far, "back\n", 5);
-        g_free(kd_e2e_program_await(kd, KD_E2E_STDOUT, "back"));
+        check_kd_bytes(kd, far);
     }
+    close(far);
+}
+
+static void
+test_direct(KdGuest *guest)
+{
+    int far = kd_guest_open_wire("usb1");
+    g_autoptr(KdE2eProgram) kd = NULL;
+
+    kd_guest_plug(guest, "usb1", "KD1");
+    kd = kd_e2e_stage_run("kd", NULL, "-k", TRANS, "--stdio", NULL);
+    check_kd_bytes(kd, far);
+    kd_guest_unplug(guest, "usb1");
+    g_free(kd_e2e_program_await(kd, KD_E2E_STDERR, "kd: target lost"));
+    kd_guest_plug(guest, "usb1", "KD1");
+    g_free(kd_e2e_program_await(kd, KD_E2E_STDERR, "kd: target back"));
+    check_kd_bytes(kd, far);
+    close(far);
+}
+
+static void
+test_first_plug(KdGuest *guest)
+{
+    int far = kd_guest_open_wire("usb1");
+    g_autoptr(KdE2eProgram) kd = NULL;
+
+    kd_e2e_stage_start(&guest->stage, NULL);
+    kd = kd_e2e_stage_start_kd(&guest->stage, TRANS, "--stdio", NULL);
+    g_assert_cmpint(kd_e2e_program_wait(kd), ==, 1);
+    g_assert_nonnull(strstr(kd_e2e_program_get_text(kd, KD_E2E_STDERR), "/dev/ttyUSB0: No such"));
+    g_clear_pointer(&kd, kd_e2e_program_free);
+    kd = kd_e2e_stage_start_kd(&guest->stage, TRANS ",reconnect", "--stdio", NULL);
+    g_free(kd_e2e_program_await(kd, KD_E2E_STDERR, "waiting for /dev/ttyUSB0"));
+    kd_guest_plug(guest, "usb1", "KD1");
+    check_kd_bytes(kd, far);
     close(far);
 }
 
@@ -109,7 +153,7 @@ test_baud(KdGuest *guest)
     kd_guest_trace(guest, "usb_serial_set_baud", TRUE);
     kd_guest_plug(guest, "usb1", "KD1");
     expect_event(client, KD_EVENT_BACK, NULL);
-    g_assert_cmpuint(guest_serial_get_baud(), ==, 3000000);
+    g_assert_cmpuint(guest_serial_get_baud(guest), ==, 3000000);
     kd_guest_trace(guest, "usb_serial_set_baud", FALSE);
     check_bytes(client, far);
     close(far);
@@ -162,13 +206,13 @@ test_other_number(KdGuest *guest)
 }
 
 static void
-await_break(void)
+await_break(const KdGuest *guest)
 {
     gint64 deadline_us = g_get_monotonic_time() + KD_E2E_DEADLINE_S * G_USEC_PER_SEC;
     gboolean is_held = FALSE;
 
     while (!is_held) {
-        g_autofree char *trace = kd_guest_read_trace("control 0x4004, value 0x4008", NULL);
+        g_autofree char *trace = kd_guest_read_trace(guest, "control 0x4004, value 0x4008");
 
         is_held = trace[0] != '\0';
         g_assert_cmpint(g_get_monotonic_time(), <, deadline_us);
@@ -188,7 +232,7 @@ test_break(KdGuest *guest)
     client = open_link(guest, TRANS);
     kd_guest_trace(guest, "usb_serial_handle_control", TRUE);
     kd_e2e_client_control(client, &control);
-    await_break();
+    await_break(guest);
     kd_guest_unplug(guest, "usb1");
     kd_guest_trace(guest, "usb_serial_handle_control", FALSE);
     while (!is_lost || result == NULL) {
@@ -239,6 +283,69 @@ test_end(KdGuest *guest)
     close(far);
 }
 
+/* As much as fits: the adapter, its driver and the server are full, and nobody reads. */
+static void
+stuff(int far)
+{
+    static const char flood[4096];
+
+    for (;;) {
+        struct pollfd poll_fd = {.fd = far, .events = POLLOUT};
+        ssize_t n;
+
+        if (poll(&poll_fd, 1, STUFFED_MS) == 0) {
+            return;
+        }
+        n = write(far, flood, sizeof flood);
+        g_assert_true(n > 0 || errno == EAGAIN);
+    }
+}
+
+static void
+skip_to(KdE2eClient *client, char end)
+{
+    while (memchr(client->heard->data, end, client->heard->len) == NULL) {
+        g_byte_array_set_size(client->heard, 0);
+        g_bytes_unref(kd_e2e_client_await(client, KD_FRAME_DATA));
+    }
+    g_byte_array_set_size(client->heard, 0);
+}
+
+static void
+test_flood(KdGuest *guest)
+{
+    int far = kd_guest_open_wire("usb1");
+    g_autoptr(KdE2eClient) client = NULL;
+
+    kd_guest_plug(guest, "usb1", "KD1");
+    client = open_link(guest, TRANS);
+    stuff(far);
+    kd_guest_unplug(guest, "usb1");
+    expect_event(client, KD_EVENT_LOST, NULL);
+    kd_guest_plug(guest, "usb1", "KD1");
+    expect_event(client, KD_EVENT_BACK, NULL);
+    kd_e2e_write(far, "\n", 1); /* behind what is still on the wire */
+    skip_to(client, '\n');
+    check_bytes(client, far);
+    close(far);
+}
+
+static void
+test_server_end(KdGuest *guest)
+{
+    g_autoptr(KdE2eClient) client = NULL;
+    g_autoptr(KdClose) said = NULL;
+
+    kd_guest_plug(guest, "usb1", "KD1");
+    client = open_link(guest, TRANS);
+    kd_guest_unplug(guest, "usb1");
+    expect_event(client, KD_EVENT_LOST, NULL);
+    kd_e2e_program_signal(guest->stage.server, SIGTERM);
+    said = kd_e2e_client_await_close(client);
+    g_assert_cmpuint(said->code, ==, KD_CLOSE_GOING_AWAY);
+    kd_e2e_stage_stop(&guest->stage);
+}
+
 /**
  * guest_serial_add_plug:
  *
@@ -248,6 +355,10 @@ void
 guest_serial_add_plug(void)
 {
     kd_guest_add("/guest/plug/session-lives-through-unplugging", test_kd);
+    kd_guest_add("/guest/plug/also-without-a-server", test_direct);
+    kd_guest_add("/guest/plug/reconnect-waits-for-the-first-time", test_first_plug);
+    kd_guest_add("/guest/plug/flood-does-not-keep-the-loss-back", test_flood);
+    kd_guest_add("/guest/plug/server-ends-while-the-adapter-is-away", test_server_end);
     kd_guest_add("/guest/plug/baud-is-the-same-afterwards", test_baud);
     kd_guest_add("/guest/plug/other-adapter-under-the-name-is-not-taken", test_other);
     kd_guest_add("/guest/plug/by-id-link-is-followed-to-another-number", test_other_number);

@@ -9,4 +9,4 @@ void guest_serial_add_control(void);
 void guest_serial_add_plug(void);
 void guest_serial_add_rival(void);
 
-guint guest_serial_get_baud(void);
+guint guest_serial_get_baud(const KdGuest *guest);

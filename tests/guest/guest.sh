@@ -54,6 +54,12 @@ missing_programs() {
     done
 }
 
+# The version has a point release in its name, so that is asked for.
+find_package() {
+    apt-cache depends linux-image-amd64 2>/dev/null |
+        sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1
+}
+
 # $1: package. Leaves folder $cache/VERSION with vmlinuz and lib/modules.
 fetch_kernel() {
     version=${1#linux-image-}
@@ -121,8 +127,11 @@ prepare() {
     if [ -z "$version" ] || [ ! -s "$cache/$version/vmlinuz" ]; then
         command -v apt-get >/dev/null || impossible 'a Debian kernel is needed, and there is no apt'
         [ "$(dpkg --print-architecture)" = amd64 ] || impossible 'this is not an amd64 machine'
-        package=$(apt-cache depends linux-image-amd64 2>/dev/null |
-            sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+        package=$(find_package)
+        if [ -z "$package" ] && [ "$(id -u)" -eq 0 ]; then
+            apt-get -qq update >&2 || true
+            package=$(find_package)
+        fi
         [ -n "$package" ] || impossible 'apt knows no linux-image-amd64 (apt-get update may help)'
         fetch_kernel "$package"
     fi
@@ -227,7 +236,10 @@ run() {
     [ ! -f "$own/output" ] || cat "$own/output"
     if [ -f "$own/status" ]; then
         status=$(cat "$own/status")
-    elif [ "$status" -ne 124 ]; then
+    elif [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
+        say "no end within $limit s"
+        status=124
+    else
         status=125
     fi
     if [ "$status" -ne 0 ]; then

@@ -13,6 +13,7 @@
  * @n_asked: of the monitor, so far
  * @heard: what it has said and nobody has taken yet
  * @last_gone: (nullable): what it has said about the device that was taken away last
+ * @trace_from: how long the trace was before the test
  *
  * The fixture of all tests in the guest.
  */
@@ -23,6 +24,7 @@ typedef struct {
     guint n_asked;
     GString *heard;
     char *last_gone;
+    gsize trace_from;
 } KdGuest;
 
 typedef void (*KdGuestTest)(KdGuest *guest);
@@ -36,5 +38,5 @@ int kd_guest_open_wire(const char *name);
 void kd_guest_await_path(const char *path, gboolean is_there);
 char *kd_guest_build_by_id(const char *serial);
 void kd_guest_trace(KdGuest *guest, const char *event, gboolean is_on);
-char *kd_guest_read_trace(const char *event, const char *from);
+char *kd_guest_read_trace(const KdGuest *guest, const char *event);
 char *kd_guest_read_file(const char *format, ...) G_GNUC_PRINTF(1, 2);
