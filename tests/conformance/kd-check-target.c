@@ -322,8 +322,16 @@ test_memory_flat(const KdCheckSubject *subject)
     g_autoptr(KdCheckPeer) peer = kd_check_peer_new(subject->adapter);
     run_rounds(subject, peer, 200);
     size_t before = kd_check_count_bytes();
-    run_rounds(subject, peer, 1000);
-    size_t after = kd_check_count_bytes();
+    size_t after = before;
+    /* Each thread of a pool keeps some of what it has freed: a leak goes on, that does not. */
+    for (guint i = 0; i < 4; i++) {
+        before = after;
+        run_rounds(subject, peer, 1000);
+        after = kd_check_count_bytes();
+        if (after <= before + 32768) {
+            return;
+        }
+    }
     g_assert_cmpuint(after, <=, before + 32768);
 }
 

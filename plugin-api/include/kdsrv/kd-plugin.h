@@ -361,8 +361,8 @@ enum {
  *    from the device rather than its name: `dev:4:64`, `udp:50000`; %NULL for nothing
  * @enumerate_async: (nullable): finds what could be opened; @filter is a{sv}
  * @enumerate_finish: (nullable): (transfer full): aa{sv}: `trans` s (complete), `name` s (for
- *    people), `device` s, `aliases` as (other paths of it), `busy` b (missing: not known), `holder`
- * s (a program of this machine, where that is known)
+ *    people), `device` s, `aliases` as (other paths of it), `busy` b (missing: not known),
+ *    `holder` s (a program of this machine, where that is known)
  * @open_async: opens the link. @session is a{sv}: `id` t, `identity` s, `peer` s, `role` s. @sink
  *    is valid until close_async has ended
  * @open_finish: (transfer full): the link's object, and a filled #KdEndpoint
