@@ -49,7 +49,7 @@ boot_with_socat(KdE2eStage *stage, KdE2eKernel *kernel)
     g_autoptr(KdE2eProgram) socat =
         kd_e2e_program_new((const char *[]){"socat", "-u", address, "OPEN:/dev/null", NULL}, NULL);
 
-    (void)stage;
+    (void)stage, (void)socat; /* ended with this function */
     await_client(kernel);
     return measure_us(kernel);
 }
@@ -126,6 +126,7 @@ boot_with_slow_reader(KdE2eStage *stage, KdE2eKernel *kernel)
     GThread *thread;
     gint64 took_us;
 
+    (void)kd; /* ended with this function */
     g_assert_cmpint(pipe2(stop, O_CLOEXEC), ==, 0);
     reader.stop = stop[0];
     await_client(kernel);
