@@ -7,8 +7,9 @@
 /* What the table says counts more than what a plugin sees: a device that only we have open, for
  * the next session, is free, and the one who has it is a session rather than this process. */
 static void
-take_use(const KdSessionScope *scope, KdListedLink *link)
+take_use(KdListedLink *link, void *user)
 {
+    const KdSessionScope *scope = user;
     g_autoptr(GVariant) params = NULL;
     const KdTarget *target = kd_request_resolve(scope, link->trans, &params, NULL);
     const char *holder = NULL;
@@ -19,42 +20,6 @@ take_use(const KdSessionScope *scope, KdListedLink *link)
     g_free(link->holder);
     link->holder = g_strdup(holder);
     link->use = holder != NULL ? KD_LINK_USE_BUSY : KD_LINK_USE_FREE;
-}
-
-/* FALSE: no more fit */
-static gboolean
-add_link(const KdSessionScope *scope, KdListed *listed, const char *scheme, GVariant *found)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(KdListedLink) link = kd_listed_link_new(found, &error);
-
-    if (link == NULL) {
-        g_message("%s: a link is not listed: %s", scheme, error->message);
-        return TRUE;
-    }
-    take_use(scope, link);
-    if (!kd_listed_add(listed, link)) {
-        return FALSE;
-    }
-    (void)g_steal_pointer(&link);
-    return TRUE;
-}
-
-static gboolean
-add_links(const KdSessionScope *scope, KdListed *listed, const char *scheme, GVariant *links)
-{
-    GVariantIter iter;
-    GVariant *each;
-
-    g_variant_iter_init(&iter, links);
-    while ((each = g_variant_iter_next_value(&iter)) != NULL) {
-        g_autoptr(GVariant) found = each;
-
-        if (!add_link(scope, listed, scheme, found)) {
-            return FALSE;
-        }
-    }
-    return TRUE;
 }
 
 /**
@@ -87,7 +52,7 @@ kd_listing_build(const KdSessionScope *scope, GVariant *found, const KdList *req
             continue;
         }
         listed->has_more |= !has_answered;
-        has_room = add_links(scope, listed, scheme, links);
+        has_room = kd_listed_add_found(listed, scheme, links, take_use, (void *)scope);
     }
     return kd_listed_build(listed);
 }

@@ -315,6 +315,58 @@ kd_listed_add(KdListed *listed, KdListedLink *link)
     return TRUE;
 }
 
+/* FALSE: it did not fit */
+static gboolean
+add_one_found(KdListed *listed, const char *scheme, GVariant *found, KdListedLinkFunc mend,
+              void *user)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdListedLink) link = kd_listed_link_new(found, &error);
+
+    if (link == NULL) {
+        g_message("%s: a link is not listed: %s", scheme, error->message);
+        return TRUE;
+    }
+    if (mend != NULL) {
+        mend(link, user);
+    }
+    if (!kd_listed_add(listed, link)) {
+        return FALSE;
+    }
+    (void)g_steal_pointer(&link);
+    return TRUE;
+}
+
+/**
+ * kd_listed_add_found:
+ * @listed: a list
+ * @scheme: of the target, for the log
+ * @found: aa{sv}: what enumerate_finish of the target says
+ * @mend: (nullable): called for each link before it is added
+ * @user: for @mend
+ *
+ * Adds what a target found, as far as it fits into one frame. What can't be listed is logged.
+ *
+ * Returns: whether all fitted; if not, @listed has more
+ */
+gboolean
+kd_listed_add_found(KdListed *listed, const char *scheme, GVariant *found, KdListedLinkFunc mend,
+                    void *user)
+{
+    GVariantIter iter;
+    GVariant *each;
+
+    g_variant_iter_init(&iter, found);
+    while ((each = g_variant_iter_next_value(&iter)) != NULL) {
+        g_autoptr(GVariant) one = each;
+
+        if (!add_one_found(listed, scheme, one, mend, user)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 /**
  * kd_listed_build:
  * @listed: filled by kd_listed_add(), or parsed

@@ -135,6 +135,13 @@ typedef struct {
 } KdListedLink;
 
 /**
+ * KdListedLinkFunc:
+ *
+ * Puts right what a plugin can't know about a link.
+ */
+typedef void (*KdListedLinkFunc)(KdListedLink *link, void *user);
+
+/**
  * KdListed:
  * @links: (element-type KdListedLink): in the order in which they are shown
  * @has_more: there are links that are not in @links
@@ -226,6 +233,8 @@ void kd_list_free(KdList *list);
 KdListedLink *kd_listed_link_new(GVariant *found, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void kd_listed_link_free(KdListedLink *link);
 KdListed *kd_listed_new(void);
+gboolean kd_listed_add_found(KdListed *listed, const char *scheme, GVariant *found,
+                             KdListedLinkFunc mend, void *user);
 gboolean kd_listed_add(KdListed *listed, KdListedLink *link) G_GNUC_WARN_UNUSED_RESULT;
 GBytes *kd_listed_build(const KdListed *listed);
 KdListed *kd_listed_parse(const uint8_t *payload, size_t len,

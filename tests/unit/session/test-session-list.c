@@ -161,8 +161,7 @@ test_hostile(KdStageFixture *f, gconstpointer user)
         "{'trans': <'fake:name=1'>, 'name': <'\\u001b[2J\\nowned'>, 'busy': "
         "<'maybe'>, 'device': <'/dev/\\n'>}, {'trans': <'no such thing'>}]");
     for (int i = 0; i < 3; i++) {
-        g_test_expect_message("kdsrv-session", G_LOG_LEVEL_MESSAGE,
-                              "fake: a link is not listed: *");
+        g_test_expect_message("kdsrv-wire", G_LOG_LEVEL_MESSAGE, "fake: a link is not listed: *");
     }
     kd_stage_log_in(&f->stage, &f->client);
     listed = ask(&f->client);
