@@ -20,7 +20,7 @@ static const GOptionEntry entries[] = {
      "Load plugins from there instead of " KD_PLUGIN_DIR " (repeatable)", "DIR"},
     {"list-plugins", 0, 0, G_OPTION_ARG_NONE, &opt_list,
      "List transports and targets, and refused files with the reason", NULL},
-    {"json", 0, 0, G_OPTION_ARG_NONE, &opt_json, "With --list-plugins: as JSON", NULL},
+    {"json", 0, 0, G_OPTION_ARG_NONE, &opt_json, "List as JSON", NULL},
     {"help-transport", 0, 0, G_OPTION_ARG_STRING, &opt_help_transport,
      "Explain the keys of a transport", "NAME"},
     {"help-target", 0, 0, G_OPTION_ARG_STRING, &opt_help_target,
@@ -53,6 +53,17 @@ kd_plugin_options_are_given(void)
 {
     return opt_list || opt_help_transport != NULL || opt_help_target != NULL ||
            opt_complete_transport != NULL || opt_complete_target != NULL;
+}
+
+/**
+ * kd_plugin_options_want_json:
+ *
+ * Returns: whether what is listed shall be listed as JSON
+ */
+gboolean
+kd_plugin_options_want_json(void)
+{
+    return opt_json;
 }
 
 /**

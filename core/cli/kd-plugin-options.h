@@ -7,5 +7,6 @@
 
 const GOptionEntry *kd_plugin_options_get_entries(void);
 gboolean kd_plugin_options_are_given(void);
+gboolean kd_plugin_options_want_json(void);
 gboolean kd_plugin_options_load(KdRegistry *registry, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 int kd_plugin_options_print(const KdRegistry *registry, KdForm form);

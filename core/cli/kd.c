@@ -51,6 +51,8 @@ build_context(Options *options)
          "The debugger connects to a socket", "ADDRESS"},
         {"profile", 0, 0, G_OPTION_ARG_FILENAME, &client->profile,
          "How the debugger behind -- is started, and what breaks in", "NAME|FILE"},
+        {"list", 0, 0, G_OPTION_ARG_FILENAME, &client->list,
+         "List the links that --server, or this machine, could open", "links"},
         {"version", 0, 0, G_OPTION_ARG_NONE, &options->shows_version, "Print the version", NULL},
         {0},
     };
@@ -114,6 +116,12 @@ parse(Options *options, char ***argv, GError **error)
                     "%s: expected an option (see kd --help)", (*argv)[1]);
         return FALSE;
     }
+    if (options->client.list != NULL && kd_plugin_options_are_given()) {
+        g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                            "--list: lists links, ask for plugins and help one at a time");
+        return FALSE;
+    }
+    options->client.is_json = kd_plugin_options_want_json();
     return TRUE;
 }
 
@@ -128,6 +136,7 @@ clear_options(Options *options)
     g_free(client->listen);
     g_free(client->symlink_path);
     g_free(client->profile);
+    g_free(client->list);
     g_strfreev(client->debugger);
 }
 

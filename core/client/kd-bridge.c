@@ -20,6 +20,8 @@
 #define PTY_READ_MS   2000u /* for somebody to read what a pty still holds                      */
 #define AGAIN_US      G_TIME_SPAN_SECOND /* timeout(1) and shells send a signal twice           */
 #define PTY_POLL_MS   20u
+/* Reset packets that the debugger shall send: only the one who opens the link knows them */
+#define RESETS_VARIABLE "KD_RESETS"
 
 /**
  * KdBridge:
@@ -191,6 +193,11 @@ start_child(KdBridge *bridge)
     g_auto(GStrv) environment = kd_profile_build_environment(profile, address);
     g_autoptr(GError) error = NULL;
 
+    if (bridge->connection->has_resets) {
+        g_autofree char *resets = g_strdup_printf("%u", bridge->connection->resets);
+
+        environment = g_environ_setenv(environment, RESETS_VARIABLE, resets, TRUE);
+    }
     bridge->has_child_run = TRUE;
     bridge->child =
         kd_child_new((const char *const *)argv, environment, on_child_ended, bridge, &error);

@@ -4,6 +4,7 @@
 
 #include "kd-bridge.h"
 #include "kd-connection.h"
+#include "kd-links.h"
 #include "kd-loop.h"
 #include "kd-notice.h"
 #include "kd-outcome.h"
@@ -85,17 +86,9 @@ find_profile(const KdClientOptions *options, KdProfile **profile, GError **error
     return *profile != NULL;
 }
 
-/**
- * kd_client_run:
- * @options: the command line
- * @registry: loaded plugins
- *
- * Hands the link to the debugger. Wrong usage is found before anything is opened.
- *
- * Returns: exit status: 0 clean, 1 failed, 2 wrong usage; or that of the debugger which was started
- */
-int
-kd_client_run(const KdClientOptions *options, const KdRegistry *registry)
+/* Wrong usage is found before anything is opened. */
+static int
+hand_over(const KdClientOptions *options, const KdRegistry *registry)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(KdPlan) plan =
@@ -115,6 +108,21 @@ kd_client_run(const KdClientOptions *options, const KdRegistry *registry)
         return print_failure(error, KD_EXIT_FAILED);
     }
     return kd_bridge_run(plan, registry, &handover);
+}
+
+/**
+ * kd_client_run:
+ * @options: the command line
+ * @registry: loaded plugins
+ *
+ * Lists links, or hands one to the debugger. Wrong usage is found before anything is opened.
+ *
+ * Returns: exit status: 0 clean, 1 failed, 2 wrong usage; or that of the debugger which was started
+ */
+int
+kd_client_run(const KdClientOptions *options, const KdRegistry *registry)
+{
+    return options->list != NULL ? kd_links_run(options, registry) : hand_over(options, registry);
 }
 
 /**
@@ -140,6 +148,10 @@ kd_client_build_help(void)
         "  --listen unix:PATH         a socket; one debugger after the other\n"
         "  --listen tcp:HOST:PORT     a port, 0 for any; one debugger after the other\n"
         "  -- DEBUGGER ARGUMENTS      started on the link as its profile says\n"
+        "\n"
+        "Without a debugger:\n"
+        "  --list links [--server CLIENT-TRANSPORT] [--json]\n"
+        "      which links there could be, and who has them\n"
         "\n"
         "While it runs:\n"
         "  CTRL+\\, SIGQUIT, SIGUSR1   BREAK, behind the bytes that the debugger has sent\n"

@@ -12,9 +12,11 @@
  * @listen: (nullable): --listen
  * @symlink_path: (nullable): of --pty=SYMLINK
  * @profile: (nullable): --profile
+ * @list: (nullable): --list
  * @debugger: (nullable) (array zero-terminated=1): what stands behind --
  * @is_stdio: --stdio
  * @is_pty: --pty
+ * @is_json: --json
  *
  * The command line of kd. The strings belong to the caller.
  */
@@ -25,9 +27,11 @@ typedef struct {
     char *listen;
     char *symlink_path;
     char *profile;
+    char *list;
     char **debugger;
     gboolean is_stdio;
     gboolean is_pty;
+    gboolean is_json;
 } KdClientOptions;
 
 int kd_client_run(const KdClientOptions *options, const KdRegistry *registry);

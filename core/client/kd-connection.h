@@ -71,10 +71,14 @@ typedef struct {
  * @ops: of its kind
  * @funcs: of its owner
  * @user: for @funcs
- * @plan: (unowned): what to open
+ * @plan: (unowned): what to open; where it names no link, the server's are listed: ended
+ *    follows, and opened never comes
  * @registry: (unowned): loaded plugins
  * @controls: asked for and not answered
  * @offered: bit (1 << op) for each control operation of the open target
+ * @listed: (unowned) (nullable): what the server could open, where the plan names no link
+ * @has_resets: whether @resets is known
+ * @resets: reset packets that the debugger shall send, as the link's string has it
  * @is_open: the target answers, and the session goes on
  * @is_lost: the target was lost and is not back yet
  *
@@ -88,6 +92,9 @@ struct KdConnection {
     const KdRegistry *registry;
     KdControls *controls;
     uint32_t offered;
+    const KdListed *listed;
+    gboolean has_resets;
+    uint32_t resets;
     gboolean is_open;
     gboolean is_lost;
 };

@@ -347,6 +347,9 @@ take_link(KdDirect *direct)
     };
 
     direct->has_half_close = (direct->line.flags & KD_ENDPOINT_HALF_CLOSE) != 0;
+    direct->base.has_resets =
+        direct->line.facts != NULL &&
+        g_variant_lookup(direct->line.facts, "resets", "u", &direct->base.resets);
     direct->route = kd_route_new(&route_funcs, direct);
     direct->queue = kd_control_queue_new(direct->route, &link, on_answer, direct);
     direct->base.offered = link.offered;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The client's half of the conversation from the preamble to OPENED. */
+/* The client's half of the conversation from the preamble to OPENED, or to LISTED. */
 #include "kd-login.h"
 
 #include "kd-connection.h"
@@ -18,6 +18,7 @@ void
 kd_login_clear(KdLogin *login)
 {
     g_clear_pointer(&login->opened, kd_opened_free);
+    g_clear_pointer(&login->listed, kd_listed_free);
     g_clear_pointer(&login->close, kd_close_free);
 }
 
@@ -30,12 +31,13 @@ kd_login_clear(KdLogin *login)
 void
 kd_login_start(KdRoute *route)
 {
+    char *features[] = {(char *)KD_FEATURE_LIST, NULL};
     char *no_words[] = {NULL};
     const KdWire *wire = kd_route_get_wire(route);
     KdHello hello = {
         .window = wire->credit.window,
         .max_data_bytes = wire->max_data_bytes,
-        .features = no_words,
+        .features = features,
         .mechanisms = no_words,
         .software = (char *)SOFTWARE,
     };
@@ -79,7 +81,9 @@ send_requests(const KdLogin *login, KdRoute *route)
     KdOpen open = {.trans = (char *)login->trans, .identity = identity};
 
     kd_route_send(route, KD_FRAME_AUTH, kd_auth_build(&auth));
-    kd_route_send(route, KD_FRAME_OPEN, kd_open_build(&open));
+    if (login->trans != NULL) {
+        kd_route_send(route, KD_FRAME_OPEN, kd_open_build(&open));
+    }
 }
 
 static gboolean
@@ -96,6 +100,12 @@ take_hello(KdLogin *login, KdRoute *route, const uint8_t *payload, size_t len, G
         g_set_error_literal(error, KD_ERROR, KD_ERROR_AUTH, "the server wants a password");
         return FALSE;
     }
+    if (login->trans == NULL &&
+        !g_strv_contains((const char *const *)hello->features, KD_FEATURE_LIST)) {
+        g_set_error_literal(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED,
+                            "the server is older than this kd, it can't list its links");
+        return FALSE;
+    }
     wire->credit.peer_window = hello->window;
     wire->peer_max_data_bytes = hello->max_data_bytes;
     kd_wire_advance(wire, KD_PHASE_AUTH);
@@ -107,6 +117,7 @@ static gboolean
 take_auth(KdLogin *login, KdRoute *route, const uint8_t *payload, size_t len, GError **error)
 {
     g_autoptr(KdAuth) auth = kd_auth_parse(payload, len, error);
+    KdList all = {0};
 
     if (auth == NULL) {
         return FALSE;
@@ -117,9 +128,25 @@ take_auth(KdLogin *login, KdRoute *route, const uint8_t *payload, size_t len, GE
         return FALSE;
     }
     login->is_authenticated = TRUE;
-    kd_wire_advance(kd_route_get_wire(route), KD_PHASE_OPENING);
     kd_route_set_keepalive(route, TRUE);
+    if (login->trans != NULL) {
+        kd_wire_advance(kd_route_get_wire(route), KD_PHASE_OPENING);
+        return TRUE;
+    }
+    kd_wire_advance(kd_route_get_wire(route), KD_PHASE_READY);
+    kd_route_send(route, KD_FRAME_LIST, kd_list_build(&all));
     return TRUE;
+}
+
+static gboolean
+take_listed(KdLogin *login, const uint8_t *payload, size_t len, GError **error)
+{
+    if (login->listed != NULL) {
+        g_set_error_literal(error, KD_ERROR, KD_ERROR_PROTOCOL, "LISTED has come twice");
+        return FALSE;
+    }
+    login->listed = kd_listed_parse(payload, len, error);
+    return login->listed != NULL;
 }
 
 static gboolean
@@ -173,6 +200,8 @@ kd_login_take_frame(KdLogin *login, KdRoute *route, const KdFrameHeader *header,
         return take_auth(login, route, payload, len, error);
     case KD_FRAME_OPENED:
         return take_opened(login, route, payload, len, error);
+    case KD_FRAME_LISTED:
+        return take_listed(login, payload, len, error);
     case KD_FRAME_EVENT:
         return take_event(login, payload, len, error);
     case KD_FRAME_CLOSE:

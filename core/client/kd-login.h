@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The client's half of the conversation from the preamble to OPENED. */
+/* The client's half of the conversation from the preamble to OPENED, or to LISTED. */
 #pragma once
 
 #include "kd-message.h"
@@ -7,10 +7,11 @@
 
 /**
  * KdLogin:
- * @trans: (unowned): the link's string
+ * @trans: (unowned) (nullable): the link's string; %NULL: all links are listed instead
  * @is_authenticated: the server knows us, or does not want to
  * @is_lost: the target was lost and is not back yet
  * @opened: (nullable): what the server says about the link
+ * @listed: (nullable): what the server could open
  * @close: (nullable): what the server said last
  */
 typedef struct {
@@ -18,6 +19,7 @@ typedef struct {
     gboolean is_authenticated;
     gboolean is_lost;
     KdOpened *opened;
+    KdListed *listed;
     KdClose *close;
 } KdLogin;
 

@@ -140,6 +140,27 @@ kd_plan_new(const char *connection, const char *server, const char *trans, GErro
 }
 
 /**
+ * kd_plan_new_listing:
+ * @server: of --server
+ * @error: return location
+ *
+ * Returns: (transfer full): a plan that names no link, or %NULL with one of the KD_ERROR_PARAM_
+ * codes
+ */
+KdPlan *
+kd_plan_new_listing(const char *server, GError **error)
+{
+    g_autoptr(KdPlan) plan = NULL;
+
+    if (!check_string("server", server, error)) {
+        return NULL;
+    }
+    plan = g_new0(KdPlan, 1);
+    plan->server = g_strdup(server);
+    return g_steal_pointer(&plan);
+}
+
+/**
  * kd_plan_free:
  * @plan: (nullable): a plan
  *

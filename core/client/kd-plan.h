@@ -7,7 +7,7 @@
 /**
  * KdPlan:
  * @server: (nullable): transport string of the server; %NULL: the link is on this machine
- * @trans: the link's string
+ * @trans: (nullable): the link's string; %NULL: none, the links are listed
  */
 typedef struct {
     char *server;
@@ -18,6 +18,7 @@ extern const KdParamSpec kd_plan_params[];
 
 KdPlan *kd_plan_new(const char *connection, const char *server, const char *trans,
                     GError **error) G_GNUC_WARN_UNUSED_RESULT;
+KdPlan *kd_plan_new_listing(const char *server, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void kd_plan_free(KdPlan *plan);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdPlan, kd_plan_free)

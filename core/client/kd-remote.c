@@ -9,8 +9,9 @@
 
 #include <errno.h>
 
-#define LEAVE_MOST_MS   2000u /* for the target to take the debugger's last bytes              */
-#define GOODBYE_MOST_MS 1000u /* for the server to take CLOSE and close                        */
+#define LIST_MOST_MS    15000u /* for the server to list its links                            */
+#define LEAVE_MOST_MS   2000u  /* for the target to take the debugger's last bytes              */
+#define GOODBYE_MOST_MS 1000u  /* for the server to take CLOSE and close                        */
 #define POLL_MS         10u
 #define ASK_EVERY       10u /* polls for each PING: its answer carries the newest ack           */
 
@@ -252,8 +253,24 @@ static void
 take_opened(KdRemote *remote)
 {
     remote->base.offered = remote->login.opened->controls;
+    remote->base.has_resets = remote->login.opened->has_resets;
+    remote->base.resets = remote->login.opened->resets;
     remote->base.is_open = TRUE;
     remote->base.funcs->opened(&remote->base, remote->base.user);
+}
+
+static gboolean on_login_late(gpointer data);
+
+/* Listing is all that was asked for. */
+static void
+take_listed(KdRemote *remote)
+{
+    if (remote->login.listed != NULL) {
+        remote->base.listed = remote->login.listed;
+        say_goodbye(remote, KD_CLOSE_NORMAL);
+    } else if (remote->login.is_authenticated) {
+        remote->timer_id = g_timeout_add(LIST_MOST_MS, on_login_late, remote);
+    }
 }
 
 static void
@@ -284,6 +301,10 @@ on_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payload, vo
     }
     if (remote->login.is_authenticated && !remote->is_leaving) {
         g_clear_handle_id(&remote->timer_id, g_source_remove);
+    }
+    if (remote->login.trans == NULL) {
+        take_listed(remote);
+        return;
     }
     remote->base.is_lost = remote->login.is_lost;
     if (remote->login.opened != NULL && !remote->is_opened) {
@@ -420,11 +441,12 @@ static gboolean
 on_login_late(gpointer data)
 {
     KdRemote *remote = data;
+    guint most_ms =
+        remote->login.is_authenticated ? LIST_MOST_MS : kd_phase_get_deadline_ms(KD_PHASE_AUTH);
 
     remote->timer_id = 0;
     take_reason(remote, g_error_new(G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                                    "the server has not answered within %u s",
-                                    kd_phase_get_deadline_ms(KD_PHASE_AUTH) / 1000));
+                                    "the server has not answered within %u s", most_ms / 1000));
     if (remote->dialling != NULL) {
         g_cancellable_cancel(remote->dialling);
     } else {

@@ -22,6 +22,8 @@ typedef struct {
     gboolean has_half_close;
     gboolean is_mute;
     uint16_t other_major; /* of its preamble, when not 0 */
+    const char *listed;   /* (nullable): payload of LISTED; else it is of 1.0 */
+    gsize listed_len;
     uint32_t controls;
 
     KdRoute *route;
@@ -45,6 +47,7 @@ typedef struct {
     gboolean is_open;
     gboolean is_half_closed;
     gboolean is_ended;
+    guint n_listed; /* links, or NOT_SAID */
     GError *error;
     int debugger;
 } Client;
@@ -123,7 +126,7 @@ say_close(Server *server, uint32_t code)
 static void
 say_hello(Server *server)
 {
-    char *features[] = {NULL};
+    char *features[] = {server->listed != NULL ? (char *)KD_FEATURE_LIST : NULL, NULL};
     char *mechanisms[] = {(char *)server->mechanism, NULL};
     KdHello hello = {.window = KD_WINDOW_BYTES,
                      .max_data_bytes = KD_MAX_DATA_BYTES,
@@ -206,6 +209,10 @@ on_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payload, vo
     } else if (header->type == KD_FRAME_CONTROL) {
         g_assert_true(kd_control_parse(&server->last_control, payload, header->length, NULL));
         server->n_controls++;
+    } else if (header->type == KD_FRAME_LIST) {
+        g_assert_cmpuint(header->length, ==, 0);
+        kd_route_send(route, KD_FRAME_LISTED,
+                      g_bytes_new_static(server->listed, server->listed_len));
     } else if (header->type == KD_FRAME_CLOSE) {
         g_autoptr(KdClose) close = kd_close_parse(payload, header->length, NULL);
 
@@ -310,6 +317,7 @@ on_ended(KdConnection *connection, const GError *error, void *user)
 
     g_assert_false(client->is_ended);
     client->is_ended = TRUE;
+    client->n_listed = connection->listed != NULL ? connection->listed->links->len : NOT_SAID;
     client->error = error != NULL ? g_error_copy(error) : NULL;
     client->connection = NULL;
     kd_connection_free(connection);
@@ -322,9 +330,9 @@ static const KdConnectionFuncs client_funcs = {
 };
 
 static void
-start_client(Client *client)
+start_client_on(Client *client, const char *trans)
 {
-    *client = (Client){.plan = {.server = (char *)"pair:password=s3cret", .trans = (char *)TRANS},
+    *client = (Client){.plan = {.server = (char *)"pair:password=s3cret", .trans = (char *)trans},
                        .debugger = -1};
 
     client->reach = kd_reach_new_everything();
@@ -334,6 +342,12 @@ start_client(Client *client)
     kd_registry_seal(client->registry);
     client->connection = kd_connection_new(&client->plan, client->registry, &client_funcs, client);
     kd_connection_start(client->connection);
+}
+
+static void
+start_client(Client *client)
+{
+    start_client_on(client, TRANS);
 }
 
 static void
@@ -746,6 +760,73 @@ test_control_many(void)
     clear(&client, &server);
 }
 
+static void
+run_list(Server *server, Client *client)
+{
+    start_server(server);
+    start_client_on(client, NULL);
+    WAIT_FOR(client->is_ended);
+    g_assert_false(client->is_open);
+    g_assert_null(server->trans);
+}
+
+static void
+test_lists(void)
+{
+    Server server = {.mechanism = "none",
+                     .close_instead = NOT_SAID,
+                     .listed = "\1\0\5\0\1\0\1\0x\1\0\5\0\1\0\1\0y",
+                     .listed_len = 18};
+    Client client;
+
+    run_list(&server, &client);
+    g_assert_no_error(client.error);
+    g_assert_cmpuint(client.n_listed, ==, 2);
+    g_assert_cmpuint(server.close_heard, ==, KD_CLOSE_NORMAL);
+    clear(&client, &server);
+}
+
+static void
+test_lists_nothing(void)
+{
+    Server server = {.mechanism = "none", .close_instead = NOT_SAID, .listed = ""};
+    Client client;
+
+    run_list(&server, &client);
+    g_assert_no_error(client.error);
+    g_assert_cmpuint(client.n_listed, ==, 0);
+    clear(&client, &server);
+}
+
+static void
+test_list_is_broken(void)
+{
+    Server server = {.mechanism = "none",
+                     .close_instead = NOT_SAID,
+                     .listed = "\1\0\5\0\1\0\1\0\33",
+                     .listed_len = 9};
+    Client client;
+
+    run_list(&server, &client);
+    g_assert_error(client.error, KD_ERROR, KD_ERROR_PROTOCOL);
+    g_assert_cmpuint(client.n_listed, ==, NOT_SAID);
+    g_assert_cmpuint(server.close_heard, ==, KD_CLOSE_PROTOCOL_ERROR);
+    clear(&client, &server);
+}
+
+static void
+test_list_of_1_0(void)
+{
+    Server server = {.mechanism = "none", .close_instead = NOT_SAID};
+    Client client;
+
+    run_list(&server, &client);
+    g_assert_error(client.error, KD_ERROR, KD_ERROR_NOT_SUPPORTED);
+    g_assert_nonnull(strstr(client.error->message, "the server is older than this kd"));
+    g_assert_null(server.auth_mechanism);
+    clear(&client, &server);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -763,6 +844,10 @@ main(int argc, char **argv)
                     test_gone_after_half_close);
     g_test_add_func("/client/remote/can-be-closed-while-the-server-is-silent",
                     test_closed_while_waiting);
+    g_test_add_func("/client/remote/lists-the-links-of-a-server", test_lists);
+    g_test_add_func("/client/remote/a-server-may-have-no-links", test_lists_nothing);
+    g_test_add_func("/client/remote/refuses-a-list-that-is-broken", test_list_is_broken);
+    g_test_add_func("/client/remote/asks-no-server-of-1-0-for-its-links", test_list_of_1_0);
     g_test_add_func("/client/remote/can-be-closed-while-it-dials", test_closed_while_dialling);
     g_test_add_func("/client/remote/asks-for-control-in-its-place-and-takes-the-answer",
                     test_control);
