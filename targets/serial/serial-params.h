@@ -45,7 +45,9 @@ static const KdParamSpec serial_params[] = {
      .help = "how many reset packets the debugger sends; for the debugger's side"},
     {.key = "reconnect",
      .type = KD_PARAM_FLAG,
-     .help = "waits for what port= names, and opens it anew when it was lost"},
+     .help =
+         "waits for what port= names, and opens it anew when it was lost, as serial devices are "
+         "in any case"},
     {.key = "modem", .type = KD_PARAM_FLAG, .help = "watches the carrier of a serial line"},
     {.key = "drain",
      .type = KD_PARAM_FLAG,

@@ -98,8 +98,10 @@ answer(int fd, unsigned long request, void *arg)
             driver->unsent = 0;
         break;
     case TCGETS2:
-        if (driver->open_error != 0)
+        if (driver->open_error != 0) {
+            driver->n_refusals++;
             return fail(driver->open_error);
+        }
         break;
     case TIOCEXCL:
         driver->n_opens++;

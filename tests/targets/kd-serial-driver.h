@@ -36,6 +36,7 @@ typedef struct {
     /* what was done */
     guint n_unsent_looks;
     guint n_opens;
+    guint n_refusals;
     guint n_breaks;
     gboolean is_breaking;
     gint64 break_began_us;

@@ -255,6 +255,30 @@ test_while_lost(void)
     kd_serial_driven_close(&line);
 }
 
+static gboolean
+has_fewer_fds(gpointer n_fds)
+{
+    return kd_test_count_fds() < *(const guint *)n_fds;
+}
+
+/* The last close() of a line sleeps until all is sent, and that of an adapter drops nothing. */
+static void
+test_close_does_not_sleep(void)
+{
+    KdSerialDriven line;
+    kd_serial_driven_prepare(&line);
+    kd_serial_driven_open(&line, "");
+    kd_serial_driver.unsent = 100;
+    guint n_fds = kd_test_count_fds();
+    kd_serial_end(&line.session);
+    g_assert_cmpuint(kd_test_count_fds(), ==, n_fds - 1); /* that of the endpoint */
+    kd_serial_driver.unsent = 0;
+    n_fds--;
+    kd_serial_driven_wait_for_looks(1);
+    kd_test_wait_until(has_fewer_fds, &n_fds);
+    kd_serial_driven_close(&line);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -271,5 +295,6 @@ main(int argc, char **argv)
     ADD("status-tells-all", test_status);
     ADD("status-of-a-pty-tells-what-there-is", test_status_of_pty);
     ADD("lost-line-takes-none", test_while_lost);
+    ADD("close-waits-elsewhere-for-what-is-stuck", test_close_does_not_sleep);
     return g_test_run();
 }
