@@ -298,7 +298,6 @@ static void
 check_end(KdE2eStage *stage, const char *listing)
 {
     g_autoptr(KdE2eProgram) cut = NULL;
-    g_autoptr(KdE2eProgram) kd = NULL;
     g_autoptr(KdE2eClient) client = NULL;
     static const char *const features[] = {KD_FEATURE_LIST, NULL};
     KdHello hello = {.window = KD_WINDOW_BYTES,
