@@ -8,6 +8,7 @@
 #include "kd-plugin-options.h"
 #include "kd-secrets.h"
 #include "kd-standard-files.h"
+#include "kd-tell.h"
 
 #include <locale.h>
 #include <stdio.h>
@@ -15,6 +16,8 @@
 
 typedef struct {
     KdClientOptions client;
+    char *tell;
+    gint pid;
     gboolean shows_version;
 } Options;
 
@@ -53,6 +56,10 @@ build_context(Options *options)
          "How the debugger behind -- is started, and what breaks in", "NAME|FILE"},
         {"list", 0, 0, G_OPTION_ARG_FILENAME, &client->list,
          "List the links that --server, or this machine, could open", "links"},
+        {"tell", 0, 0, G_OPTION_ARG_FILENAME, &options->tell,
+         "Tell a running kd: break, baud N, lines, status, purge", "REQUEST"},
+        {"pid", 0, 0, G_OPTION_ARG_INT, &options->pid, "Which kd is told, where several run",
+         "PID"},
         {"version", 0, 0, G_OPTION_ARG_NONE, &options->shows_version, "Print the version", NULL},
         {0},
     };
@@ -125,11 +132,36 @@ parse(Options *options, char ***argv, GError **error)
     return TRUE;
 }
 
+/* Who tells another kd what to do opens nothing. */
+static gboolean
+check_tell(const Options *options, GError **error)
+{
+    const KdClientOptions *client = &options->client;
+    gboolean has_other = client->connection != NULL || client->server != NULL ||
+                         client->trans != NULL || client->listen != NULL ||
+                         client->profile != NULL || client->debugger != NULL || client->is_stdio ||
+                         client->is_pty || client->list != NULL;
+
+    if (options->tell != NULL && has_other) {
+        g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                            "--tell: goes with --pid alone, the link is open already");
+        return FALSE;
+    }
+    if (options->pid < 0 || (options->pid != 0 && options->tell == NULL)) {
+        g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                            options->pid < 0 ? "--pid: expected a process number"
+                                             : "--pid: says which kd is meant by --tell");
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static void
 clear_options(Options *options)
 {
     KdClientOptions *client = &options->client;
 
+    g_free(options->tell);
     g_free(client->connection);
     g_free(client->server);
     g_free(client->trans);
@@ -185,12 +217,14 @@ main(int argc, char **argv)
                             "the shell has torn @{...} apart: put the whole kdsrv:... string in "
                             "single quotes");
     }
-    if (is_torn || !parse(&options, &own_argv, &error)) {
+    if (is_torn || !parse(&options, &own_argv, &error) || !check_tell(&options, &error)) {
         kd_log_error(error);
         status = KD_EXIT_USAGE;
     } else if (options.shows_version) {
         printf("kd %s\n", KD_VERSION);
         status = KD_EXIT_CLEAN;
+    } else if (options.tell != NULL) {
+        status = kd_tell_run(options.tell, options.pid);
     } else {
         status = run(&options);
     }

@@ -12,6 +12,7 @@
 #include "kd-pty.h"
 #include "kd-signals.h"
 #include "kd-stdio.h"
+#include "kd-told.h"
 
 #include <glib-unix.h>
 #include <signal.h>
@@ -41,6 +42,7 @@ typedef struct {
     GMainLoop *loop;
     KdConnection *connection;
     KdBreaks *breaks;
+    KdTold *told;
     KdDebugSocket *socket;
     KdPty *pty;
     KdChild *child;
@@ -74,6 +76,14 @@ drop_debugger(KdBridge *bridge)
         bridge->has_debugger = FALSE;
         kd_endpoint_clear(&bridge->debugger);
     }
+}
+
+static void
+set_connection(KdBridge *bridge, KdConnection *connection)
+{
+    bridge->connection = connection;
+    kd_breaks_set_connection(bridge->breaks, connection);
+    kd_told_set_connection(bridge->told, connection);
 }
 
 /* ---- the end ---- */
@@ -301,10 +311,9 @@ on_ended(KdConnection *connection, const GError *error, void *user)
         kd_notice_print("--stdio: %s", lost);
         status = KD_EXIT_FAILED;
     }
-    bridge->connection = NULL;
+    set_connection(bridge, NULL);
     bridge->is_open = FALSE;
     bridge->is_joined = FALSE;
-    kd_breaks_set_connection(bridge->breaks, NULL);
     kd_connection_free(connection);
     go_on(bridge, was_joined, status);
 }
@@ -318,9 +327,8 @@ static const KdConnectionFuncs connection_funcs = {
 static void
 start_session(KdBridge *bridge)
 {
-    bridge->connection =
-        kd_connection_new(bridge->plan, bridge->registry, &connection_funcs, bridge);
-    kd_breaks_set_connection(bridge->breaks, bridge->connection);
+    set_connection(bridge,
+                   kd_connection_new(bridge->plan, bridge->registry, &connection_funcs, bridge));
     kd_connection_start(bridge->connection);
 }
 
@@ -417,10 +425,14 @@ prepare(KdBridge *bridge, GError **error)
 static void
 clear_bridge(KdBridge *bridge)
 {
+    KdConnection *connection;
+
     kd_signals_stop();
     g_clear_handle_id(&bridge->timer_id, g_source_remove);
-    kd_breaks_set_connection(bridge->breaks, NULL);
-    g_clear_pointer(&bridge->connection, kd_connection_free);
+    connection = bridge->connection;
+    set_connection(bridge, NULL);
+    kd_connection_free(connection);
+    g_clear_pointer(&bridge->told, kd_told_free);
     g_clear_pointer(&bridge->breaks, kd_breaks_free);
     drop_debugger(bridge);
     g_clear_pointer(&bridge->socket, kd_debug_socket_free);
@@ -448,6 +460,7 @@ kd_bridge_run(const KdPlan *plan, const KdRegistry *registry, const KdHandover *
 
     bridge.loop = g_main_loop_new(NULL, FALSE);
     bridge.breaks = kd_breaks_new(handover->profile != NULL && handover->profile->has_kgdb_break);
+    bridge.told = kd_told_new(plan, registry, bridge.breaks);
     kd_endpoint_init(&bridge.debugger);
     (void)signal(SIGPIPE, SIG_IGN);
     /* Never removed: GLib would restore the default action, and a signal that comes while things

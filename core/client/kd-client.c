@@ -157,6 +157,8 @@ kd_client_build_help(void)
         "  CTRL+\\, SIGQUIT, SIGUSR1   BREAK, behind the bytes that the debugger has sent\n"
         "  SIGUSR2                    BREAK at once; bytes that still wait are dropped\n"
         "  CTRL+C, SIGTERM            end; CTRL+C is the debugger's while one runs behind --\n"
+        "  kd --tell REQUEST          from another terminal: break, break urgent, baud 57600,\n"
+        "                             lines, lines dtr=0,rts=1, status, purge\n"
         "\n"
         "With --profile kgdb, what GDB sends for CTRL+C becomes BREAK and g, for a Linux kernel\n"
         "in kgdb on a serial line, and a BREAK of the keys above has its g behind it.\n"

@@ -226,9 +226,11 @@ end_waiting_breaks(KdControlQueue *queue)
 static void
 add_urgent(KdControlQueue *queue, KdOperation *operation)
 {
+    gboolean is_dropping =
+        operation->control.op == KD_CONTROL_BREAK || operation->control.op == KD_CONTROL_PURGE;
     GList *place;
 
-    if (operation->control.op == KD_CONTROL_BREAK || operation->control.op == KD_CONTROL_PURGE) {
+    if (is_dropping) {
         operation->dropped_bytes = kd_route_drop(queue->route);
     }
     if (operation->control.op == KD_CONTROL_BREAK) {
@@ -244,7 +246,7 @@ add_urgent(KdControlQueue *queue, KdOperation *operation)
     } else {
         g_queue_push_tail(&queue->waiting, operation);
     }
-    if (queue->running != NULL && !queue->running->control.is_urgent) {
+    if (is_dropping && queue->running != NULL && !queue->running->control.is_urgent) {
         /* It may be waiting for a line that takes nothing. */
         g_cancellable_cancel(queue->cancellable);
     }

@@ -128,6 +128,8 @@ kd_e2e_stage_set_up(KdE2eStage *stage, gconstpointer unused)
     (void)unused;
     stage->folder = g_dir_make_tmp("kdsrv-e2e-XXXXXX", &error);
     g_assert_no_error(error);
+    /* So that every kd puts its socket there, and only those of this test find it. */
+    g_assert_true(g_setenv("XDG_RUNTIME_DIR", stage->folder, TRUE));
     start_keeper(stage);
     take_ports(stage);
 }

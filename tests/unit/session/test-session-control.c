@@ -206,6 +206,31 @@ test_urgent_replaces(KdStageFixture *f, gconstpointer user)
     g_assert_cmpuint(stat->breaks, ==, 1);
 }
 
+/* Who asks for the state of a link that is busy does not disturb it. */
+static void
+test_urgent_status(KdStageFixture *f, gconstpointer user)
+{
+    const KdFakeStat *stat = kd_fake_get_stat(f->stage.device);
+
+    (void)user;
+    open_as(f, "fake:name=1,size=1");
+    kd_fake_stop(f->stage.device);
+    kd_test_client_send_bytes(&f->client, "abc", 3);
+    kd_test_client_send_control(&f->client, 1, KD_CONTROL_BREAK, FALSE);
+    kd_test_client_send_control(&f->client, 2, KD_CONTROL_STATUS, TRUE);
+    expect_done(f, 2);
+    kd_fake_long_breaks(f->stage.device);
+    kd_fake_go(f->stage.device);
+    KD_AWAIT(stat->breaks == 1);
+    kd_test_client_send_control(&f->client, 3, KD_CONTROL_STATUS, TRUE);
+    kd_stage_settle();
+    kd_fake_end_break(f->stage.device);
+    expect_done(f, 1);
+    expect_done(f, 3);
+    g_assert_cmpuint(stat->drops, ==, 0);
+    g_assert_cmpuint(stat->break_at, ==, 3);
+}
+
 static void
 test_in_order_holds(KdStageFixture *f, gconstpointer user)
 {
@@ -348,6 +373,7 @@ main(int argc, char **argv)
     kd_stage_add("/control/bytes-between-urgent-breaks-are-dropped-and-later-ones-wait",
                  test_two_urgent_hold);
     kd_stage_add("/control/urgent-break-takes-the-place-of-those-in-order", test_urgent_replaces);
+    kd_stage_add("/control/urgent-status-drops-and-cancels-nothing", test_urgent_status);
     kd_stage_add("/control/no-byte-reaches-the-link-during-a-break-in-order", test_in_order_holds);
     kd_stage_add("/control/in-order-waits-for-a-lost-target", test_break_while_lost);
     kd_stage_add("/control/more-than-16-waiting-is-a-protocol-error", test_too_many);
