@@ -24,9 +24,12 @@ struct SerialControl {
     SerialSending *sending; /* (nullable) */
 };
 
-static void
+/* Ends it, before its task returns: who is told may start the next one at once, or close the link.
+ * Returns: (transfer full) */
+static GTask *
 control_end(SerialControl *control)
 {
+    GTask *task = control->task;
     if (control->cancel != NULL) {
         g_source_destroy(control->cancel);
         g_source_unref(control->cancel);
@@ -34,24 +37,24 @@ control_end(SerialControl *control)
     serial_break_free(control->brk);
     serial_sending_free(control->sending);
     *control->slot = NULL;
-    g_object_unref(control->task);
     g_free(control);
+    return task;
 }
 
 static void
 return_error(SerialControl *control, GError *error)
 {
+    g_autoptr(GTask) task = control_end(control);
     g_prefix_error(&error, "com: ");
-    g_task_return_error(control->task, error);
-    control_end(control);
+    g_task_return_error(task, error);
 }
 
 static void
 return_value(SerialControl *control, GVariant *value)
 {
-    g_task_return_pointer(control->task, value != NULL ? g_variant_ref_sink(value) : NULL,
+    g_autoptr(GTask) task = control_end(control);
+    g_task_return_pointer(task, value != NULL ? g_variant_ref_sink(value) : NULL,
                           (GDestroyNotify)g_variant_unref);
-    control_end(control);
 }
 
 static gboolean

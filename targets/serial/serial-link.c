@@ -78,6 +78,8 @@ clear_opening(SerialLink *link)
 static void
 clear_line(SerialLink *link)
 {
+    /* Whoever is told of the end of an operation may want the next one, which finds no line. */
+    SerialLine *line = g_steal_pointer(&link->line);
     if (link->control != NULL) {
         serial_control_abort(link->control, g_error_new(KD_ERROR, KD_ERROR_LINK_LOST, "%s was lost",
                                                         link->plan->name));
@@ -85,7 +87,7 @@ clear_line(SerialLink *link)
     g_clear_pointer(&link->sending, serial_sending_free);
     g_clear_pointer(&link->carrier, serial_carrier_free);
     g_clear_pointer(&link->faults, serial_faults_free);
-    g_clear_pointer(&link->line, serial_line_free);
+    serial_line_free(line);
 }
 
 static void

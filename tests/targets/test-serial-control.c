@@ -279,6 +279,109 @@ test_close_does_not_sleep(void)
     kd_serial_driven_close(&line);
 }
 
+/* What a host does from within the end of an operation: its next one, or the link's end */
+typedef struct {
+    KdSerialDriven line;
+    gboolean is_closing;
+    gboolean is_over;
+} Follower;
+
+static void
+on_first_done(GObject *source, GAsyncResult *result, gpointer user_data)
+{
+    Follower *follower = user_data;
+    KdSerialSession *session = &follower->line.session;
+    (void)kd_serial_com->control_finish(source, result, NULL, NULL);
+    follower->is_over = TRUE;
+    if (follower->is_closing)
+        kd_serial_com->close_async(session->link, kd_test_on_done, &session->done);
+    else
+        kd_serial_start_control(session, KD_CONTROL_DRAIN, NULL, NULL);
+}
+
+static gboolean
+is_first_over(gpointer follower)
+{
+    return ((Follower *)follower)->is_over;
+}
+
+static void
+follow_drain(Follower *follower, GCancellable *cancellable)
+{
+    open_with_modem(&follower->line, "");
+    kd_serial_driver.unsent = 50;
+    kd_serial_com->control_async(follower->line.session.link, KD_CONTROL_DRAIN, NULL, cancellable,
+                                 on_first_done, follower);
+    kd_serial_driven_wait_for_looks(2);
+    kd_serial_driver.unsent = 0;
+    g_cancellable_cancel(cancellable);
+    kd_test_wait_until(is_first_over, follower);
+}
+
+static void
+test_next_at_once(void)
+{
+    Follower follower = {0};
+    g_autoptr(GError) error = NULL;
+    follow_drain(&follower, NULL);
+    g_autoptr(GVariant) out = kd_serial_finish_control(&follower.line.session, &error);
+    g_assert_no_error(error);
+    g_assert_nonnull(out);
+    kd_serial_driven_close(&follower.line);
+}
+
+static void
+test_close_at_once(void)
+{
+    for (int is_cancelled = 0; is_cancelled < 2; is_cancelled++) {
+        Follower follower = {.is_closing = TRUE};
+        KdSerialSession *session = &follower.line.session;
+        g_autoptr(GCancellable) cancellable = is_cancelled != 0 ? g_cancellable_new() : NULL;
+        follow_drain(&follower, cancellable);
+        g_autoptr(GAsyncResult) result = kd_test_wait(&session->done);
+        kd_serial_com->close_finish(session->link, result);
+        g_clear_object(&session->link);
+        kd_serial_driven_close(&follower.line);
+    }
+}
+
+typedef struct {
+    KdSerialSession *session;
+    GCancellable *cancellable;
+} Loss;
+
+static gboolean
+on_lost(gpointer user_data)
+{
+    Loss *loss = user_data;
+    kd_serial_start_reopen(loss->session, loss->cancellable);
+    return G_SOURCE_REMOVE;
+}
+
+/* Its driver is asked nothing more, nor is the freed line. */
+static void
+test_next_while_lost(void)
+{
+    Follower follower = {0};
+    KdSerialSession *session = &follower.line.session;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GCancellable) cancellable = g_cancellable_new();
+    Loss loss = {.session = session, .cancellable = cancellable};
+    open_with_modem(&follower.line, "");
+    kd_serial_driver.has_flush = FALSE;
+    kd_serial_driver.unsent = 50;
+    kd_serial_com->control_async(session->link, KD_CONTROL_DRAIN, NULL, NULL, on_first_done,
+                                 &follower);
+    (void)g_idle_add(on_lost, &loss);
+    kd_test_wait_until(is_first_over, &follower);
+    g_assert_null(kd_serial_finish_control(session, &error));
+    g_assert_error(error, KD_ERROR, KD_ERROR_LINK_LOST);
+    g_cancellable_cancel(cancellable);
+    g_assert_false(kd_serial_finish_reopen(session, NULL));
+    kd_serial_driver.unsent = 0;
+    kd_serial_driven_close(&follower.line);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -296,5 +399,8 @@ main(int argc, char **argv)
     ADD("status-of-a-pty-tells-what-there-is", test_status_of_pty);
     ADD("lost-line-takes-none", test_while_lost);
     ADD("close-waits-elsewhere-for-what-is-stuck", test_close_does_not_sleep);
+    ADD("next-one-may-start-from-the-end-of-one", test_next_at_once);
+    ADD("link-may-be-closed-from-the-end-of-one", test_close_at_once);
+    ADD("next-one-finds-no-line-that-is-lost", test_next_while_lost);
     return g_test_run();
 }
