@@ -292,6 +292,51 @@ test_usb_lines(KdGuest *guest)
     kd_guest_trace(guest, event, FALSE);
 }
 
+/* What the adapter holds its lines at, after all that it was told */
+static guint
+get_adapter_lines(const KdGuest *guest)
+{
+    g_autoptr(GArray) writes = read_writes(guest, "usb_serial_handle_control", FTDI_MODEM_CTRL);
+    guint lines = 0;
+
+    for (guint i = 0; i < writes->len; i++) {
+        guint value = g_array_index(writes, Write, i).value;
+        guint mask = value >> 8;
+
+        lines = (lines & ~mask) | (value & mask);
+    }
+    return lines & (FTDI_DTR | FTDI_RTS);
+}
+
+static void
+test_usb_open_lines(KdGuest *guest)
+{
+    g_autoptr(KdE2eClient) client = NULL;
+
+    kd_guest_plug(guest, "usb1", "KD1");
+    kd_guest_trace(guest, "usb_serial_handle_control", TRUE);
+    kd_e2e_stage_start(&guest->stage, NULL);
+    client = kd_e2e_client_new_open(guest->stage.port, "com:port=/dev/ttyUSB0,dtr=off");
+    g_assert_cmpuint(get_adapter_lines(guest), ==, FTDI_RTS);
+    kd_guest_trace(guest, "usb_serial_handle_control", FALSE);
+}
+
+/* A fall of DTR resets some boards. */
+static void
+test_usb_close_lines(KdGuest *guest)
+{
+    g_autoptr(KdE2eClient) client = NULL;
+
+    kd_guest_plug(guest, "usb1", "KD1");
+    kd_guest_trace(guest, "usb_serial_handle_control", TRUE);
+    kd_e2e_stage_start(&guest->stage, NULL);
+    client = kd_e2e_client_new_open(guest->stage.port, "com:port=/dev/ttyUSB0");
+    g_assert_cmpuint(get_adapter_lines(guest), ==, FTDI_DTR | FTDI_RTS);
+    kd_e2e_stage_stop(&guest->stage);
+    g_assert_cmpuint(get_adapter_lines(guest), ==, FTDI_DTR | FTDI_RTS);
+    kd_guest_trace(guest, "usb_serial_handle_control", FALSE);
+}
+
 static void
 test_uart_lines(KdGuest *guest)
 {
@@ -392,6 +437,8 @@ guest_serial_add_control(void)
     kd_guest_add("/guest/usb/urgent-break-is-held-for-its-time", test_usb_urgent_break);
     kd_guest_add("/guest/usb/signal-to-kd-is-a-break-of-the-adapter", test_usb_signal);
     kd_guest_add("/guest/usb/modem-lines-reach-the-adapter", test_usb_lines);
+    kd_guest_add("/guest/usb/dtr-off-is-told-to-the-adapter", test_usb_open_lines);
+    kd_guest_add("/guest/usb/closing-leaves-dtr-as-it-is", test_usb_close_lines);
     kd_guest_add("/guest/usb/status-has-the-counters", test_usb_counters);
     kd_guest_add("/guest/usb/latency-timer-is-lowered-while-open", test_latency);
     kd_guest_add("/guest/uart/break-is-held-by-the-chip-for-its-time", test_uart_break);
