@@ -30,7 +30,7 @@ if [ ! -f "$results/ended" ]; then
     rm -rf "$results"
     mkdir -p "$results"
     status=0
-    sh "$here/guest.sh" run --limit "${KD_GUEST_LIMIT_S:-360}" --devices "$devices" \
+    sh "$here/guest.sh" run --limit "${KD_GUEST_LIMIT_S:-500}" --devices "$devices" \
         --results "$results" -- sh "$here/guest-all.sh" "$program" "$@" \
         >"$results/log" 2>&1 9>&- || status=$?
     echo $status >"$results/ended"
