@@ -150,10 +150,10 @@ list(const KdPlan *plan, const KdRegistry *registry, gboolean is_json)
                                           "the server has ended before it has listed its links");
         status = KD_EXIT_FAILED;
     }
-    if (links.error != NULL) {
-        kd_notice_print("%s", links.error->message);
-    } else {
+    if (listed != NULL && links.error == NULL) {
         print_listed(listed, is_json);
+    } else {
+        kd_notice_print("%s", links.error->message);
     }
     kd_connection_free(links.connection);
     g_clear_pointer(&links.listed, kd_listed_free);
