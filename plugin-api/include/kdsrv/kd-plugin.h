@@ -359,7 +359,8 @@ enum {
  * @check: (nullable): what a table can't say about the parsed keys (a{sv})
  * @build_lock_names: (nullable): (transfer full): everything that two openings would collide on,
  *    from the device rather than its name: `dev:4:64`, `udp:50000`; %NULL for nothing
- * @enumerate_async: (nullable): finds what could be opened; @filter is a{sv}
+ * @enumerate_async: (nullable): finds what could be opened; @filter is a{sv}. After 5 s it is
+ *    cancelled and left out of the list; it is not called again before it has completed
  * @enumerate_finish: (nullable): (transfer full): aa{sv}: `trans` s (complete), `name` s (for
  *    people), `device` s, `aliases` as (other paths of it), `busy` b (missing: not known),
  *    `holder` s (a program of this machine, where that is known)
