@@ -10,6 +10,8 @@
  * @connection: (nullable): the session there is
  * @is_kgdb: a kernel in kgdb wants a `g` behind each BREAK, and GDB is read along
  * @stream: (nullable): the debugger, while it is read along
+ * @in_order: (element-type KdBreakAsked): whom the BREAK in order that is under way is for, where
+ * no debugger is read along
  * @waiting: (element-type KdBreakAsked): asked for by persons, for the next mark of @stream
  * @running: (element-type KdBreakAsked): whom the BREAK at the last mark of @stream is for
  * @is_running: that BREAK is not answered yet
@@ -20,6 +22,7 @@ struct KdBreaks {
     KdConnection *connection;
     gboolean is_kgdb;
     KdStream *stream;
+    GQueue in_order;
     GQueue waiting;
     GQueue running;
     gboolean is_running;
@@ -46,6 +49,7 @@ kd_breaks_new(gboolean is_kgdb)
     KdBreaks *breaks = g_new0(KdBreaks, 1);
 
     breaks->is_kgdb = is_kgdb;
+    g_queue_init(&breaks->in_order);
     g_queue_init(&breaks->waiting);
     g_queue_init(&breaks->running);
     return breaks;
@@ -208,15 +212,34 @@ on_controlled(uint64_t value, const char *text, const GError *error, void *user)
     answer(user, value, error);
 }
 
-/* At once; in order it would be behind bytes of the debugger that were not read yet, too. */
 static void
-send_now(KdBreaks *breaks, gboolean is_urgent, KdBreakAsked *asked)
+send_urgent(KdBreaks *breaks, KdBreakAsked *asked)
 {
-    KdControl control = {.op = KD_CONTROL_BREAK, .is_urgent = is_urgent};
+    KdControl control = {.op = KD_CONTROL_BREAK, .is_urgent = TRUE};
 
     if (kd_connection_control(breaks->connection, &control, on_controlled, asked) &&
         breaks->stream != NULL) {
         kd_kgdb_stream_insert_g(breaks->stream);
+    }
+}
+
+static void
+on_in_order_answered(uint64_t value, const char *text, const GError *error, void *user)
+{
+    (void)text;
+    answer_all(&((KdBreaks *)user)->in_order, value, error);
+}
+
+/* One that is asked for while another waits for a stuck line is the same, or they would keep an
+ * urgent one out in the end. */
+static void
+send_in_order(KdBreaks *breaks, KdBreakAsked *asked)
+{
+    KdControl control = {.op = KD_CONTROL_BREAK};
+
+    g_queue_push_tail(&breaks->in_order, asked);
+    if (breaks->in_order.length == 1) {
+        (void)kd_connection_control(breaks->connection, &control, on_in_order_answered, breaks);
     }
 }
 
@@ -249,10 +272,12 @@ kd_breaks_send(KdBreaks *breaks, gboolean is_urgent, KdBreaksFunc fn, void *user
             g_error_new_literal(KD_ERROR, KD_ERROR_FAILED, "no debugger is connected");
 
         answer(asked, 0, error);
-    } else if (!is_urgent && breaks->stream != NULL && kd_kgdb_stream_ask(breaks->stream)) {
+    } else if (is_urgent) {
+        send_urgent(breaks, asked);
+    } else if (breaks->stream != NULL && kd_kgdb_stream_ask(breaks->stream)) {
         g_queue_push_tail(&breaks->waiting, asked);
     } else {
-        send_now(breaks, is_urgent, asked);
+        send_in_order(breaks, asked);
     }
 }
 

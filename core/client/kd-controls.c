@@ -4,6 +4,10 @@
 
 #include "kd-control-queue.h"
 
+#define NO_BREAK                                                                              \
+    "this link has no BREAK: only a serial line has one, a socket carries bytes alone, also " \
+    "that of a virtual machine"
+
 typedef struct {
     uint32_t id;
     KdControlledFunc fn;
@@ -145,8 +149,7 @@ GError *
 kd_controls_build_refusal(uint32_t op)
 {
     static const char *const sentences[] = {
-        [KD_CONTROL_BREAK] = "this link has no BREAK: only a serial line has one, a socket carries "
-                             "bytes alone, also that of a virtual machine",
+        [KD_CONTROL_BREAK] = NO_BREAK,
         [KD_CONTROL_RESET] = "this link can't reset its target",
         [KD_CONTROL_BAUD] = "this link has no speed to set: only a serial line has one",
         [KD_CONTROL_PURGE] = "this link has nothing of its own to drop",

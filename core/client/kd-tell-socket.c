@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define MOST_CLIENTS   8u
+#define MOST_OWED      64u /* answers to those who have gone as well */
 #define BACKLOG        8
 #define MOST_SILENCE_S 5u
 #define PAUSE_S        1u
@@ -194,6 +195,17 @@ is_allowed(int fd)
 }
 
 static gboolean
+is_full(const KdTellSocket *tell_socket)
+{
+    guint n_there = 0;
+
+    for (guint i = 0; i < tell_socket->clients->len; i++) {
+        n_there += ((const KdTellClient *)tell_socket->clients->pdata[i])->fd >= 0 ? 1 : 0;
+    }
+    return n_there >= MOST_CLIENTS || tell_socket->clients->len >= MOST_OWED;
+}
+
+static gboolean
 on_pause_over(gpointer data)
 {
     KdTellSocket *tell_socket = data;
@@ -219,7 +231,7 @@ on_connected(gint fd, GIOCondition condition, gpointer data)
     if (peer < 0) {
         return G_SOURCE_CONTINUE;
     }
-    if (!is_allowed(peer) || tell_socket->clients->len >= MOST_CLIENTS) {
+    if (!is_allowed(peer) || is_full(tell_socket)) {
         (void)close(peer);
         return G_SOURCE_CONTINUE;
     }

@@ -139,6 +139,34 @@ test_stuck(KdE2eStage *stage, gconstpointer has_server)
     line_stop(&line);
 }
 
+/* Who has tried in vain many times still gets through with the remedy. */
+static void
+test_many_in_vain(KdE2eStage *stage, gconstpointer has_server)
+{
+    KdE2eProgram *kds[20];
+    g_autofree char *said = NULL;
+    Line line;
+
+    line_start(&line, stage, has_server != NULL, ",size=4");
+    kd_e2e_order(line.steer, "stop");
+    kd_e2e_program_say(line.kd, "0123456789\n");
+    kd_e2e_order(line.steer, "wait pending 4");
+    for (gsize i = 0; i < G_N_ELEMENTS(kds); i++) {
+        kds[i] = kd_e2e_stage_run("kd", NULL, "--tell=break", NULL);
+        if (i % 5 == 4) { /* not more than have room at once */
+            g_free(tell("status", NULL, 0));
+            for (gsize k = i - 4; k <= i; k++) {
+                kd_e2e_program_signal(kds[k], SIGKILL);
+                (void)kd_e2e_program_wait(kds[k]);
+                kd_e2e_program_free(kds[k]);
+            }
+        }
+    }
+    said = tell("break urgent", NULL, 0);
+    g_assert_true(g_str_has_prefix(said, "break sent, "));
+    line_stop(&line);
+}
+
 static void
 test_failures(KdE2eStage *stage, gconstpointer has_server)
 {
@@ -360,6 +388,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     add("requests-reach-the-target", test_requests);
     add("a-stuck-target-can-be-asked-and-purged", test_stuck);
+    add("an-urgent-break-gets-past-many-in-vain", test_many_in_vain);
     add("failures-are-told-by-text-and-status", test_failures);
     add("what-the-link-has-not-is-said", test_not_offered);
     kd_e2e_add("/e2e/tell/several-are-listed-and-one-is-chosen", test_several);

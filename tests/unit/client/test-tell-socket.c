@@ -207,6 +207,35 @@ test_many(Fixture *f, gconstpointer unused)
     g_assert_cmpuint(f->n_asked, ==, MOST_CLIENTS);
 }
 
+/* Answers that are owed to nobody any more must not keep out who comes with the remedy. */
+static void
+test_gone_many(Fixture *f, gconstpointer unused)
+{
+    KdTellClient *clients[2 * MOST_CLIENTS];
+
+    (void)unused;
+    f->is_late = TRUE;
+    for (int i = 0; i < 2 * MOST_CLIENTS; i++) {
+        int fd = dial(f);
+
+        say(fd, "break\n");
+        settle();
+        clients[i] = f->client;
+        close(fd);
+        settle();
+    }
+    f->is_late = FALSE;
+    {
+        int fd = dial(f);
+
+        say(fd, "break urgent\n");
+        expect_answer(fd, "0 done\n");
+    }
+    for (int i = 0; i < 2 * MOST_CLIENTS; i++) {
+        kd_tell_client_answer(clients[i], 0, "to nobody");
+    }
+}
+
 /* Takes 5 s: that is what it is about. */
 static void
 test_silent(Fixture *f, gconstpointer unused)
@@ -239,6 +268,7 @@ main(int argc, char **argv)
     ADD("forgets-who-has-gone", test_gone);
     ADD("can-go-before-its-clients", test_late);
     ADD("has-room-for-eight", test_many);
+    ADD("has-room-again-for-those-who-have-gone", test_gone_many);
     ADD("does-not-wait-for-the-silent", test_silent);
 #undef ADD
     return g_test_run();
