@@ -355,6 +355,47 @@ test_uart_lines(KdGuest *guest)
     kd_guest_trace(guest, event, FALSE);
 }
 
+static char *
+tell(const KdE2eProgram *kd, const char *request)
+{
+    g_autofree char *pid = g_strdup_printf("%d", kd_e2e_program_get_pid(kd));
+    g_autoptr(KdE2eProgram) other =
+        kd_e2e_stage_run("kd", NULL, "--tell", request, "--pid", pid, NULL);
+
+    g_assert_cmpint(kd_e2e_program_wait(other), ==, 0);
+    g_test_message("%s: %s", request, kd_e2e_program_get_text(other, KD_E2E_STDOUT));
+    return g_strdup(kd_e2e_program_get_text(other, KD_E2E_STDOUT));
+}
+
+/* By a person, while a debugger has kd's stdin */
+static void
+test_usb_tell(KdGuest *guest)
+{
+    int far = kd_guest_open_wire("usb1");
+    g_autoptr(KdE2eProgram) kd = NULL;
+    g_autofree char *baud = NULL;
+    g_autofree char *lines = NULL;
+    g_autofree char *status = NULL;
+
+    kd_guest_plug(guest, "usb1", "KD1");
+    kd_e2e_stage_start(&guest->stage, NULL);
+    kd = kd_e2e_stage_start_kd(&guest->stage, "com:port=/dev/ttyUSB0", "--stdio", NULL);
+    kd_e2e_program_say(kd, "here\n");
+    kd_e2e_expect(far, "here\n");
+    kd_guest_trace(guest, "usb_serial_*", TRUE);
+    baud = tell(kd, "baud 3000000");
+    g_assert_cmpuint(guest_serial_get_baud(guest), ==, 3000000);
+    lines = tell(kd, "lines dtr=0");
+    g_assert_cmpuint(get_last(guest, "usb_serial_handle_control", FTDI_MODEM_CTRL) &
+                         (FTDI_WITH_DTR | FTDI_DTR),
+                     ==, FTDI_WITH_DTR);
+    kd_guest_trace(guest, "usb_serial_*", FALSE);
+    status = tell(kd, "status");
+    g_assert_nonnull(strstr(status, "3000000"));
+    g_assert_nonnull(strstr(status, "KD1"));
+    close(far);
+}
+
 /* ---- what the drivers know ---- */
 
 static void
@@ -436,6 +477,7 @@ guest_serial_add_control(void)
     kd_guest_add("/guest/usb/break-is-held-by-the-adapter-for-its-time", test_usb_break);
     kd_guest_add("/guest/usb/urgent-break-is-held-for-its-time", test_usb_urgent_break);
     kd_guest_add("/guest/usb/signal-to-kd-is-a-break-of-the-adapter", test_usb_signal);
+    kd_guest_add("/guest/usb/tell-of-kd-reaches-the-adapter", test_usb_tell);
     kd_guest_add("/guest/usb/modem-lines-reach-the-adapter", test_usb_lines);
     kd_guest_add("/guest/usb/dtr-off-is-told-to-the-adapter", test_usb_open_lines);
     kd_guest_add("/guest/usb/closing-leaves-dtr-as-it-is", test_usb_close_lines);
