@@ -4,9 +4,8 @@
 
 #include "kd-control-queue.h"
 
-#define NO_BREAK                                                                              \
-    "this link has no BREAK: only a serial line has one, a socket carries bytes alone, also " \
-    "that of a virtual machine"
+static const char NO_BREAK[] = "this link has no BREAK: only a serial line has one, a socket "
+                               "carries bytes alone, also that of a virtual machine";
 
 typedef struct {
     uint32_t id;
