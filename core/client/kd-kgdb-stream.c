@@ -304,13 +304,14 @@ kd_kgdb_stream_wrap(KdEndpoint *endpoint, const KdKgdbFuncs *funcs, void *user, 
  * @stream: at a mark
  * @is_sent: the BREAK is on its way; else the `g` that belongs to it is dropped as well
  *
- * Goes on behind the mark.
+ * Goes on behind the mark, which serves whoever has asked for one meanwhile as well.
  */
 void
 kd_kgdb_stream_pass(KdStream *stream, gboolean is_sent)
 {
     stream->is_marked = FALSE;
-    stream->has_g = stream->has_g || (is_sent && stream->mark_has_g);
+    stream->has_g = stream->has_g || (is_sent && (stream->mark_has_g || stream->is_asked));
+    stream->is_asked = FALSE; /* this BREAK was for them, too */
     report(stream, KD_READY_IN);
 }
 

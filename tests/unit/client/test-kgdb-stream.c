@@ -228,6 +228,21 @@ test_g(Fixture *f, gconstpointer unused)
     g_assert_cmpstr(f->story->str, ==, "+g~g");
 }
 
+/* Its owner answers whoever has asked with the mark that there is. */
+static void
+test_ask_at_mark(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    f->is_held = TRUE;
+    say(f, "+\x03+", 3);
+    g_assert_cmpint(read_all(f, 512), ==, -EAGAIN);
+    g_assert_true(kd_kgdb_stream_ask(f->stream));
+    f->is_held = FALSE;
+    kd_kgdb_stream_retry(f->stream);
+    g_assert_cmpint(read_all(f, 512), ==, -EAGAIN);
+    g_assert_cmpstr(f->story->str, ==, "+~g+");
+}
+
 static void
 test_writes(Fixture *f, gconstpointer unused)
 {
@@ -255,6 +270,7 @@ main(int argc, char **argv)
     ADD("drops-the-g-of-a-break-that-is-refused", test_refused);
     ADD("gives-what-it-held-at-the-end", test_end);
     ADD("breaks-for-a-person-behind-a-whole-packet", test_ask);
+    ADD("breaks-once-for-a-person-and-a-debugger-at-a-time", test_ask_at_mark);
     ADD("gives-the-g-of-an-urgent-break-first", test_g);
     ADD("writes-and-shuts-as-the-debugger-does", test_writes);
 #undef ADD
