@@ -31,9 +31,11 @@ struct Call {
  * @cancellable: (nullable): of this round; %NULL: there is none
  * @round: number of the latest round
  * @n_left: parts that this round still waits for
+ * @answer: (nullable): of %KD_INVENTORY_TYPE: what @tickets are told
  * @began_us: when the latest round began
  * @start_id: begins the next round
  * @deadline_id: ends this one
+ * @answer_id: tells @answer to the next of @tickets
  */
 struct KdInventory {
     const KdRegistry *registry;
@@ -43,9 +45,11 @@ struct KdInventory {
     GCancellable *cancellable;
     guint round;
     guint n_left;
+    GVariant *answer;
     gint64 began_us;
     guint start_id;
     guint deadline_id;
+    guint answer_id;
 };
 
 struct KdInventoryTicket {
@@ -111,6 +115,8 @@ kd_inventory_free(KdInventory *inventory)
     }
     g_clear_handle_id(&inventory->start_id, g_source_remove);
     g_clear_handle_id(&inventory->deadline_id, g_source_remove);
+    g_clear_handle_id(&inventory->answer_id, g_source_remove);
+    g_clear_pointer(&inventory->answer, g_variant_unref);
     for (guint i = 0; i < inventory->parts->len; i++) {
         Part *part = g_ptr_array_index(inventory->parts, i);
 
@@ -149,26 +155,48 @@ build_answer(KdInventory *inventory)
     return g_variant_ref_sink(g_variant_builder_end(&answer));
 }
 
-/* Answers those who wait. What they are told may make them ask again. */
+/* One of those who wait, whom that may make ask again. */
 static void
-end_round(KdInventory *inventory)
+answer_next(KdInventory *inventory)
 {
-    g_autoptr(GVariant) answer = build_answer(inventory);
-    g_autoptr(GCancellable) cancellable = g_steal_pointer(&inventory->cancellable);
-
-    g_clear_handle_id(&inventory->deadline_id, g_source_remove);
-    inventory->n_left = 0;
-    g_cancellable_cancel(cancellable);
-    if (inventory->next->len > 0) {
-        want_round(inventory);
-    }
     while (inventory->tickets->len > 0) {
         g_autofree KdInventoryTicket *ticket = g_ptr_array_steal_index(inventory->tickets, 0);
 
         if (ticket->func != NULL) {
-            ticket->func(answer, ticket->user);
+            ticket->func(inventory->answer, ticket->user);
+            return;
         }
     }
+}
+
+/* One a turn: an answer takes time, and hundreds may wait for theirs. */
+static gboolean
+on_answer(gpointer user_data)
+{
+    KdInventory *inventory = user_data;
+
+    answer_next(inventory);
+    if (inventory->tickets->len > 0) {
+        return G_SOURCE_CONTINUE;
+    }
+    inventory->answer_id = 0;
+    g_clear_pointer(&inventory->answer, g_variant_unref);
+    if (inventory->next->len > 0) {
+        want_round(inventory);
+    }
+    return G_SOURCE_REMOVE;
+}
+
+static void
+end_round(KdInventory *inventory)
+{
+    g_autoptr(GCancellable) cancellable = g_steal_pointer(&inventory->cancellable);
+
+    g_clear_handle_id(&inventory->deadline_id, g_source_remove);
+    inventory->n_left = 0;
+    inventory->answer = build_answer(inventory);
+    inventory->answer_id = g_idle_add_full(G_PRIORITY_DEFAULT, on_answer, inventory, NULL);
+    g_cancellable_cancel(cancellable);
 }
 
 static gboolean
@@ -291,7 +319,7 @@ want_round(KdInventory *inventory)
     gint64 rest_ms = KD_INVENTORY_LEAST_MS -
                      (g_get_monotonic_time() - inventory->began_us) / G_TIME_SPAN_MILLISECOND;
 
-    if (inventory->start_id == 0 && inventory->cancellable == NULL) {
+    if (inventory->start_id == 0 && inventory->cancellable == NULL && inventory->answer_id == 0) {
         inventory->start_id = g_timeout_add((guint)MAX(rest_ms, 0), on_start, inventory);
     }
 }

@@ -404,6 +404,47 @@ test_pace(KdStageFixture *f, gconstpointer user)
     g_assert_cmpint(g_get_monotonic_time() - start_us, >=, 4 * KD_INVENTORY_LEAST_MS * MS - 5 * MS);
 }
 
+static gboolean
+on_turn(gpointer user_data)
+{
+    (*(guint *)user_data)++;
+    return G_SOURCE_CONTINUE;
+}
+
+typedef struct {
+    const guint *n_turns;
+    guint told_at;
+} Waiting;
+
+static void
+on_told(GVariant *found, void *user)
+{
+    Waiting *waiting = user;
+
+    (void)found;
+    waiting->told_at = *waiting->n_turns;
+}
+
+/* An answer takes milliseconds where there are many ports: hundreds at once would stop all bytes.
+ */
+static void
+test_one_a_turn(KdStageFixture *f, gconstpointer user)
+{
+    guint n_turns = 1;
+    guint turn_id = g_idle_add_full(G_PRIORITY_DEFAULT, on_turn, &n_turns, NULL);
+    Waiting waiting[3];
+
+    (void)user;
+    for (guint i = 0; i < G_N_ELEMENTS(waiting); i++) {
+        waiting[i] = (Waiting){.n_turns = &n_turns};
+        (void)kd_inventory_ask(f->stage.scope.inventory, on_told, &waiting[i]);
+    }
+    KD_AWAIT(waiting[0].told_at > 0 && waiting[1].told_at > 0 && waiting[2].told_at > 0);
+    g_source_remove(turn_id);
+    g_assert_cmpuint(waiting[1].told_at, >, waiting[0].told_at);
+    g_assert_cmpuint(waiting[2].told_at, >, waiting[1].told_at);
+}
+
 /* Takes 10 s: longer than a client may be READY without asking for anything. */
 static void
 test_deadline_stands_still(KdStageFixture *f, gconstpointer user)
@@ -457,6 +498,7 @@ main(int argc, char **argv)
     kd_stage_add("/list/one-who-vanishes-takes-nothing-from-another", test_one_of_two_goes);
     kd_stage_add("/list/the-server-may-end-meanwhile", test_server_ends);
     kd_stage_add("/list/begins-only-so-often", test_pace);
+    kd_stage_add_once("/list/answers-one-client-a-turn", test_one_a_turn);
     kd_stage_add_once("/list/stops-the-deadline-for-asking", test_deadline_stands_still);
     kd_stage_add_once("/list/the-deadline-for-asking-runs-anew", test_deadline_runs_anew);
     return g_test_run();
