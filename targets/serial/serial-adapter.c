@@ -2,6 +2,8 @@
 /* Which USB adapter a serial device belongs to: its name may be another one's tomorrow. */
 #include "serial-adapter.h"
 
+#include "serial-printable.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -29,14 +31,9 @@ read_attribute(const char *folder, const char *name)
     if (!g_file_get_contents(path, &text, NULL, NULL)) {
         return NULL;
     }
-    for (char *at = text; *at != '\0'; at++) {
-        if (g_ascii_iscntrl(*at)) {
-            *at = *at == '\n' ? ' ' : '?';
-        }
-    }
-    char *valid = g_utf8_make_valid(g_strchomp(text), -1);
+    char *printable = serial_build_printable(text);
     g_free(text);
-    return valid;
+    return printable;
 }
 
 static void

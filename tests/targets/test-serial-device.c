@@ -276,6 +276,8 @@ test_other_adapter(Adapter *adapter, gconstpointer unused)
         {"0403", "6001", "B6YL4SKU", "00", "0403:6001 B6YL4SKU"},
         {"1a86", "7523", NULL, "00", "1a86:7523"},
         {"0403", "6001", "A5XK3RJT", "01", "0403:6001 A5XK3RJT if01"}, /* its other port */
+        /* what would steer a terminal: CSI in eight bits, and a change of direction */
+        {"0403", "6001", "A\302\233B\342\200\256C", "00", "0403:6001 A?B?C"},
     };
     (void)unused;
     if (!enter())
