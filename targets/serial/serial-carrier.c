@@ -20,16 +20,19 @@ struct SerialCarrier {
     gboolean is_lost; /* and that was told */
 };
 
+/* Whoever is told may close the link, and the carrier is freed then. */
 static void
 take_change(SerialCarrier *carrier, uint32_t lines)
 {
-    serial_events_tell(carrier->sink, KD_EVENT_LINES, g_variant_new_uint32(lines));
-    if (!carrier->is_there) {
-        carrier->is_lost = TRUE;
-        serial_events_tell(carrier->sink, KD_EVENT_LOST, NULL);
-    } else if (carrier->is_lost) {
-        carrier->is_lost = FALSE;
-        serial_events_tell(carrier->sink, KD_EVENT_BACK, NULL);
+    const KdSink *sink = carrier->sink;
+    gboolean is_there = carrier->is_there;
+    gboolean was_lost = carrier->is_lost;
+    carrier->is_lost = !is_there;
+    serial_events_tell(sink, KD_EVENT_LINES, g_variant_new_uint32(lines));
+    if (!is_there) {
+        serial_events_tell(sink, KD_EVENT_LOST, NULL);
+    } else if (was_lost) {
+        serial_events_tell(sink, KD_EVENT_BACK, NULL);
     }
 }
 
@@ -38,6 +41,7 @@ on_tick(gpointer user_data)
 {
     SerialCarrier *carrier = user_data;
     gboolean was_first = carrier->is_first;
+    gboolean was_there = carrier->is_there;
     uint32_t lines = 0;
     if (!serial_line_get_modem(carrier->line, &lines, NULL)) {
         g_clear_pointer(&carrier->timer, g_source_unref);
@@ -45,14 +49,13 @@ on_tick(gpointer user_data)
     }
     gboolean is_there = (lines & TIOCM_CAR) != 0;
     carrier->is_first = FALSE;
+    carrier->is_there = is_there;
     if (was_first && !is_there) {
         serial_events_note(carrier->sink, "waiting for the carrier of %s",
                            serial_line_get_name(carrier->line));
-    } else if (!was_first && is_there != carrier->is_there) {
-        carrier->is_there = is_there;
+    } else if (!was_first && is_there != was_there) {
         take_change(carrier, lines);
     }
-    carrier->is_there = is_there;
     return G_SOURCE_CONTINUE;
 }
 

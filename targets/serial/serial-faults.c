@@ -25,9 +25,8 @@ add_fault(GString *text, uint32_t n, const char *name)
 
 /* Differences are right across the counters' wrap too. */
 static void
-tell(const SerialFaults *faults, const SerialCounts *now)
+tell(const SerialFaults *faults, const SerialCounts *told, const SerialCounts *now)
 {
-    const SerialCounts *told = &faults->told;
     uint32_t n_wrong = now->frame - told->frame + (now->parity - told->parity);
     g_autoptr(GString) text = g_string_new(NULL);
     add_fault(text, now->frame - told->frame, "framing error");
@@ -51,8 +50,9 @@ on_tick(gpointer user_data)
         g_clear_pointer(&faults->timer, g_source_unref);
         return G_SOURCE_REMOVE;
     }
-    tell(faults, &now);
+    SerialCounts told = faults->told;
     faults->told = now;
+    tell(faults, &told, &now); /* who may close the link: the last that is done here */
     return G_SOURCE_CONTINUE;
 }
 

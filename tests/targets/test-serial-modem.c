@@ -197,6 +197,37 @@ test_counters_rate(void)
     kd_serial_driven_close(&line);
 }
 
+static void
+close_when_told(void *user, uint32_t event, GVariant *arg)
+{
+    KdSerialSession *session = user;
+    (void)arg;
+    if (event != KD_EVENT_LOST && session->n_notes++ == 0)
+        kd_serial_com->close_async(session->link, kd_test_on_done, &session->done);
+}
+
+/* A note of faults, and the change of the carrier, which is two events */
+static void
+test_close_when_told(void)
+{
+    for (int is_carrier = 0; is_carrier < 2; is_carrier++) {
+        KdSerialDriven line;
+        KdSerialSession *session = &line.session;
+        prepare(&line);
+        kd_serial_driver.has_counts = TRUE;
+        kd_serial_driver.modem = CARRIER;
+        kd_serial_driven_open(&line, is_carrier != 0 ? ", 'modem': <true>" : "");
+        turn_for(is_carrier != 0 ? 250 : 1);
+        session->sink.event = close_when_told;
+        kd_serial_driver.modem = NO_CARRIER;
+        kd_serial_driver.counts.frame++;
+        g_autoptr(GAsyncResult) result = kd_test_wait(&session->done);
+        kd_serial_com->close_finish(session->link, result);
+        g_clear_object(&session->link);
+        kd_serial_driven_close(&line);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -210,5 +241,6 @@ main(int argc, char **argv)
     ADD("dtr-and-rts-are-as-asked-and-put-back", test_policy);
     ADD("faults-are-told-in-numbers", test_counters);
     ADD("faults-are-told-once-a-second", test_counters_rate);
+    ADD("link-may-be-closed-from-an-event", test_close_when_told);
     return g_test_run();
 }
