@@ -123,6 +123,7 @@ serial_line_open(int path_fd, const char *name, uint32_t baud, GError **error)
     g_autoptr(SerialLine) line = g_new0(SerialLine, 1);
     g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", path_fd);
     line->name = g_strdup(name);
+    line->device = find_device(path_fd);
     line->fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
     if (line->fd < 0) {
         set_errno_error(error, errno, name);
@@ -142,7 +143,6 @@ serial_line_open(int path_fd, const char *name, uint32_t baud, GError **error)
     if (!apply(line, &raw, baud, error)) {
         return NULL;
     }
-    line->device = find_device(path_fd);
     serial_latency_lower(&line->latency, line->fd, line->device);
     return g_steal_pointer(&line);
 }
@@ -183,7 +183,9 @@ serial_line_free(SerialLine *line)
     if (line->is_set_up) {
         restore(line);
     }
-    if (line->fd >= 0) {
+    if (line->fd >= 0 && serial_line_is_pty(line)) {
+        close(line->fd);
+    } else if (line->fd >= 0) {
         serial_linger_close(line->fd);
     }
     g_free(line->name);

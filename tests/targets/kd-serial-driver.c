@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A fake at the lowest edge: a driver behind one real pseudo-terminal, for what those lack. The
- * ioctl() and fstat() of a test program take the place of the C library's also for the module that
- * it loads; on all other descriptors they are the kernel's. */
+ * ioctl(), fstat() and close() of a test program take the place of the C library's also for the
+ * module that it loads; on all other descriptors they are the kernel's. */
 #include "kd-serial-driver.h"
 
 #include <asm/termbits.h>
@@ -157,6 +157,14 @@ fstat(int fd, struct stat *status)
     if (result == 0 && kd_serial_driver.is_device && is_driven(fd))
         status->st_rdev = makedev(KD_SERIAL_DEVICE_MAJOR, KD_SERIAL_DEVICE_MINOR);
     return result;
+}
+
+__attribute__((visibility("default"))) int
+close(int fd)
+{
+    if (is_driven(fd))
+        kd_serial_driver.closed_by = gettid();
+    return (int)syscall(SYS_close, fd);
 }
 
 /* ---- a link on it ---------------------------------------------------------------------------- */

@@ -41,6 +41,7 @@ typedef struct {
     gboolean is_breaking;
     gint64 break_began_us;
     gint64 break_ended_us;
+    pid_t closed_by; /* the thread of the last close() */
 } KdSerialDriver;
 
 extern KdSerialDriver kd_serial_driver;

@@ -261,6 +261,22 @@ has_fewer_fds(gpointer n_fds)
     return kd_test_count_fds() < *(const guint *)n_fds;
 }
 
+static gboolean
+on_tick(gpointer unused)
+{
+    (void)unused;
+    return G_SOURCE_CONTINUE;
+}
+
+/* What a thread closes wakes no loop. */
+static void
+wait_for_fewer_fds(guint n_fds)
+{
+    guint tick = g_timeout_add(5, on_tick, NULL);
+    kd_test_wait_until(has_fewer_fds, &n_fds);
+    g_source_remove(tick);
+}
+
 /* The last close() of a line sleeps until all is sent, and that of an adapter drops nothing. */
 static void
 test_close_does_not_sleep(void)
@@ -275,7 +291,21 @@ test_close_does_not_sleep(void)
     kd_serial_driver.unsent = 0;
     n_fds--;
     kd_serial_driven_wait_for_looks(1);
-    kd_test_wait_until(has_fewer_fds, &n_fds);
+    wait_for_fewer_fds(n_fds);
+    kd_serial_driven_close(&line);
+}
+
+/* Drivers sleep in it even when all is sent: it happens in a thread, after the endpoint's. */
+static void
+test_last_close(void)
+{
+    KdSerialDriven line;
+    kd_serial_driven_prepare(&line);
+    kd_serial_driven_open(&line, "");
+    guint n_fds = kd_test_count_fds() - 1;
+    kd_serial_end(&line.session);
+    wait_for_fewer_fds(n_fds);
+    g_assert_cmpint(kd_serial_driver.closed_by, !=, gettid());
     kd_serial_driven_close(&line);
 }
 
@@ -399,6 +429,7 @@ main(int argc, char **argv)
     ADD("status-of-a-pty-tells-what-there-is", test_status_of_pty);
     ADD("lost-line-takes-none", test_while_lost);
     ADD("close-waits-elsewhere-for-what-is-stuck", test_close_does_not_sleep);
+    ADD("last-close-is-not-the-loop-s", test_last_close);
     ADD("next-one-may-start-from-the-end-of-one", test_next_at_once);
     ADD("link-may-be-closed-from-the-end-of-one", test_close_at_once);
     ADD("next-one-finds-no-line-that-is-lost", test_next_while_lost);
