@@ -8,6 +8,7 @@
 #include <kdsrv-support/kd-dial.h>
 
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* What is under way, as the task's data */
@@ -154,12 +155,29 @@ on_owner_found(GObject *source, GAsyncResult *result, gpointer user_data)
     }
 }
 
+/* Whether the kernel says of a device that it is something else than a terminal. Of ptys, and where
+ * sysfs is missing, it says nothing. */
+static gboolean
+is_other_device(dev_t device)
+{
+    g_autofree char *link =
+        g_strdup_printf("/sys/dev/char/%u:%u/subsystem", major(device), minor(device));
+    g_autofree char *target = g_file_read_link(link, NULL);
+    return target != NULL && !g_str_has_suffix(target, "/tty");
+}
+
 /* Opening raises DTR, and with it may reset the board that somebody else is working on: so whether
  * there is somebody is asked before. */
 static void
 look_at_terminal(GTask *task, dev_t device)
 {
     Opening *opening = g_task_get_task_data(task);
+    /* Opening would be too much already: it starts a watchdog, or rewinds a tape. */
+    if (is_other_device(device)) {
+        g_task_return_new_error(task, KD_ERROR, KD_ERROR_PARAM_INVALID, "%s is not a terminal",
+                                opening->plan->name);
+        return;
+    }
     if (opening->adapter != NULL) {
         g_autoptr(SerialAdapter) found = serial_adapter_find(device);
         if (!serial_adapter_is_same(opening->adapter, found)) {

@@ -2,9 +2,15 @@
 /* The com target on a terminal: settings, speeds, who has it. */
 #include "kd-serial-stage.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 static void
@@ -260,6 +266,36 @@ test_resets(void)
     close(master);
 }
 
+/* Of some devices the opening alone does harm: that of a watchdog is a reboot. */
+static void
+test_other_device(KdSerialPlace *place, gconstpointer unused)
+{
+    static const char *const more[] = {"", ", 'pipe': <true>"};
+    char event[sizeof(struct inotify_event) + NAME_MAX + 1];
+    (void)unused;
+    int probe = mknod(place->path, S_IFCHR | 0600, makedev(1, 5)) == 0
+                    ? open(place->path, O_RDONLY | O_CLOEXEC) /* zeros */
+                    : -1;
+    if (probe < 0) {
+        g_test_skip("no device node can be made here");
+        return;
+    }
+    close(probe);
+    int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    g_assert_cmpint(inotify_add_watch(watch, place->path, IN_OPEN), >=, 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(more); i++) {
+        KdSerialSession session;
+        g_autoptr(GError) error = NULL;
+        g_autofree char *text = g_strdup_printf("{'port': <'%s'>%s}", place->path, more[i]);
+        g_assert_false(kd_serial_open(&session, text, &error));
+        g_assert_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID);
+        g_assert_true(g_str_has_suffix(error->message, "is not a terminal"));
+    }
+    g_assert_cmpint(read(watch, event, sizeof event), ==, -1);
+    g_assert_cmpint(errno, ==, EAGAIN);
+    close(watch);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -277,6 +313,7 @@ main(int argc, char **argv)
     g_test_add_func("/serial/line/resets-is-passed-on", test_resets);
     g_test_add_func("/serial/line/second-opening-is-refused", test_busy);
     g_test_add_func("/serial/pipe/terminal-keeps-its-speed", test_pipe_terminal);
+    ADD("line/what-is-no-terminal-is-not-opened", test_other_device);
     ADD("reconnect/line-comes-back-as-another-device", test_line_comes_back);
     return g_test_run();
 }
