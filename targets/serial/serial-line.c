@@ -252,9 +252,32 @@ serial_line_get_baud(const SerialLine *line)
     return ioctl(line->fd, TCGETS2, &now) == 0 ? now.c_ospeed : 0;
 }
 
+static void
+set_control_error(GError **error, const SerialLine *line, int code, const char *what)
+{
+    switch (code) {
+    case ENOTTY:
+    case EINVAL:
+    case EOPNOTSUPP:
+    case EPIPE: /* how a USB device refuses what it does not know */
+        g_set_error(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED, "%s has no %s", line->name, what);
+        break;
+    case EIO:
+    case ENXIO:
+    case ENODEV:
+        g_set_error(error, KD_ERROR, KD_ERROR_LINK_LOST, "%s does not answer: %s", line->name,
+                    g_strerror(code));
+        break;
+    default:
+        g_set_error(error, G_IO_ERROR, (int)g_io_error_from_errno(code), "%s: %s: %s", line->name,
+                    what, g_strerror(code));
+    }
+}
+
 /**
  * serial_line_set_baud:
- * @error: %KD_ERROR_NOT_SUPPORTED: not a speed that the hardware can do; the old one stays
+ * @error: %KD_ERROR_NOT_SUPPORTED: not a speed that the hardware can do; the old one stays;
+ *    %KD_ERROR_LINK_LOST: the device has gone
  *
  * Changes the speed; what is unsent goes out at the new one.
  */
@@ -263,7 +286,7 @@ serial_line_set_baud(SerialLine *line, uint32_t baud, GError **error)
 {
     struct termios2 before = {0};
     if (ioctl(line->fd, TCGETS2, &before) != 0) {
-        set_errno_error(error, errno, line->name);
+        set_control_error(error, line, errno, "speed");
         return FALSE;
     }
     struct termios2 settings = before;
@@ -351,28 +374,6 @@ uint64_t
 serial_line_purge(SerialLine *line)
 {
     return flush(line, TCIOFLUSH);
-}
-
-static void
-set_control_error(GError **error, const SerialLine *line, int code, const char *what)
-{
-    switch (code) {
-    case ENOTTY:
-    case EINVAL:
-    case EOPNOTSUPP:
-    case EPIPE: /* how a USB device refuses what it does not know */
-        g_set_error(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED, "%s has no %s", line->name, what);
-        break;
-    case EIO:
-    case ENXIO:
-    case ENODEV:
-        g_set_error(error, KD_ERROR, KD_ERROR_LINK_LOST, "%s does not answer: %s", line->name,
-                    g_strerror(code));
-        break;
-    default:
-        g_set_error(error, G_IO_ERROR, (int)g_io_error_from_errno(code), "%s: %s: %s", line->name,
-                    what, g_strerror(code));
-    }
 }
 
 /**

@@ -239,6 +239,20 @@ test_status_of_pty(void)
     kd_serial_driven_close(&line);
 }
 
+/* It has just gone, and nobody has read that from the descriptor yet. */
+static void
+test_baud_when_gone(void)
+{
+    KdSerialDriven line;
+    g_autoptr(GError) error = NULL;
+    open_with_modem(&line, "");
+    kd_serial_driver.error = EIO;
+    g_assert_null(
+        kd_serial_control(&line.session, KD_CONTROL_BAUD, g_variant_new_uint32(9600), &error));
+    g_assert_error(error, KD_ERROR, KD_ERROR_LINK_LOST);
+    kd_serial_driven_close(&line);
+}
+
 /* Also while the device is away: nothing is open then. */
 static void
 test_while_lost(void)
@@ -427,6 +441,7 @@ main(int argc, char **argv)
     ADD("wrong-argument-is-refused", test_wrong);
     ADD("status-tells-all", test_status);
     ADD("status-of-a-pty-tells-what-there-is", test_status_of_pty);
+    ADD("baud-of-a-device-that-is-gone-is-a-lost-link", test_baud_when_gone);
     ADD("lost-line-takes-none", test_while_lost);
     ADD("close-waits-elsewhere-for-what-is-stuck", test_close_does_not_sleep);
     ADD("last-close-is-not-the-loop-s", test_last_close);
