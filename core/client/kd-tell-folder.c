@@ -20,6 +20,9 @@
  * kd_tell_folder_list:
  * @owner: whose
  *
+ * XDG_RUNTIME_DIR, where it is set, is the one place: who points it elsewhere wants to be apart from
+ * the kds that are there already.
+ *
  * Returns: (transfer full) (element-type utf8): paths of the folders that may be there, best first.
  *    The last part but one of each is made by kd as well
  */
@@ -32,6 +35,7 @@ kd_tell_folder_list(uid_t owner)
 
     if (own != NULL && g_path_is_absolute(own) && owner == geteuid()) {
         g_ptr_array_add(paths, g_build_filename(own, "kdsrv", "kd", NULL));
+        return paths;
     }
     g_ptr_array_add(paths, g_strdup_printf("/run/user/%u/kdsrv/kd", (guint)owner));
     g_ptr_array_add(paths, g_strdup_printf("%s/kdsrv-%u/kd", g_get_tmp_dir(), (guint)owner));

@@ -335,17 +335,11 @@ static void
 test_no_folder(KdE2eStage *stage, gconstpointer unused)
 {
     g_autofree char *own = kd_e2e_stage_build_path(stage, "kdsrv");
-    const char *const environment[] = {"TMPDIR=/nonexistent", NULL};
-    KdE2eSetup setup = {.environment = environment};
     g_autoptr(KdE2eProgram) kd = NULL;
 
     (void)unused;
     g_assert_true(g_file_set_contents(own, "in the way", -1, NULL));
-    if (g_file_test("/run/user/0", G_FILE_TEST_IS_DIR) && geteuid() == 0) {
-        g_test_skip("root has a run-time folder here");
-        return;
-    }
-    kd = kd_e2e_stage_run("kd", &setup, "-k", "fake:name=1,echo", "--stdio", NULL);
+    kd = kd_e2e_stage_run("kd", NULL, "-k", "fake:name=1,echo", "--stdio", NULL);
     kd_e2e_program_say(kd, "works\n");
     g_free(kd_e2e_program_await(kd, KD_E2E_STDOUT, "works"));
     kd_e2e_program_signal(kd, SIGTERM);

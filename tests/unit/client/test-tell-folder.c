@@ -54,6 +54,7 @@ test_made(Place *place, gconstpointer unused)
     (void)umask(mask);
     g_assert_no_error(error);
     g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpuint(paths->len, ==, 1);
     g_assert_cmpstr(paths->pdata[0], ==, place->path);
     g_assert_cmpint(fstat(fd, &info), ==, 0);
     g_assert_cmpuint(info.st_mode & 07777, ==, 0700);
