@@ -26,11 +26,15 @@
 /* What a device that does not say is taken for */
 #define BAUD_UNKNOWN 9600u
 
+struct SerialSettings {
+    struct termios2 termios;
+};
+
 struct SerialLine {
     int fd; /* our own: the endpoint's belongs to the host */
     char *name;
     dev_t device;
-    struct termios2 saved;
+    SerialSettings saved;
     gboolean is_set_up;
     SerialLatency latency;
     uint32_t saved_modem;
@@ -87,7 +91,7 @@ apply(SerialLine *line, struct termios2 *settings, uint32_t baud, GError **error
 static gboolean
 claim(SerialLine *line, GError **error)
 {
-    if (ioctl(line->fd, TCGETS2, &line->saved) != 0 ||
+    if (ioctl(line->fd, TCGETS2, &line->saved.termios) != 0 ||
         /* Before TIOCEXCL, which would lock out whoever has it now; and beside it, because that
          * does not stop root. */
         flock(line->fd, LOCK_EX | LOCK_NB) != 0 || ioctl(line->fd, TIOCEXCL) != 0) {
@@ -132,7 +136,7 @@ serial_line_open(int path_fd, const char *name, uint32_t baud, GError **error)
     if (!claim(line, error)) {
         return NULL;
     }
-    struct termios2 raw = line->saved;
+    struct termios2 raw = line->saved.termios;
     raw.c_iflag = IGNBRK; /* a break on the line is no byte */
     raw.c_oflag = 0;
     raw.c_lflag = 0;
@@ -160,7 +164,7 @@ restore(SerialLine *line)
         }
     }
     /* HUPCL stays away: the close that follows would drop DTR. */
-    line->saved.c_cflag &= ~(tcflag_t)HUPCL;
+    line->saved.termios.c_cflag &= ~(tcflag_t)HUPCL;
     (void)ioctl(line->fd, TCSETS2, &line->saved);
     (void)ioctl(line->fd, TIOCNXCL);
     (void)flock(line->fd, LOCK_UN);
@@ -190,6 +194,30 @@ serial_line_free(SerialLine *line)
     }
     g_free(line->name);
     g_free(line);
+}
+
+/**
+ * serial_line_dup_saved:
+ *
+ * Returns: (transfer full): what freeing the line restores
+ */
+SerialSettings *
+serial_line_dup_saved(const SerialLine *line)
+{
+    return g_memdup2(&line->saved, sizeof line->saved);
+}
+
+/**
+ * serial_line_set_saved:
+ * @saved: of the line before
+ *
+ * Restores that when it is freed: of a device that went and came back the kernel keeps, by its
+ * number, what we had set.
+ */
+void
+serial_line_set_saved(SerialLine *line, const SerialSettings *saved)
+{
+    line->saved = *saved;
 }
 
 /**

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 typedef struct SerialLine SerialLine;
+typedef struct SerialSettings SerialSettings; /* freed by g_free() */
 
 /**
  * SerialCounts:
@@ -27,6 +28,8 @@ typedef struct {
 
 SerialLine *serial_line_open(int path_fd, const char *name, uint32_t baud, GError **error);
 void serial_line_free(SerialLine *line);
+SerialSettings *serial_line_dup_saved(const SerialLine *line);
+void serial_line_set_saved(SerialLine *line, const SerialSettings *saved);
 int serial_line_dup_fd(const SerialLine *line, GError **error);
 const char *serial_line_get_name(const SerialLine *line);
 dev_t serial_line_get_device(const SerialLine *line);

@@ -38,8 +38,9 @@ struct _SerialLink {
     SerialControl *control; /* (nullable): under way */
     SerialSending *sending; /* (nullable): before the end */
     /* of the first opening */
-    SerialAdapter *adapter; /* (nullable) */
-    gboolean is_device;     /* a terminal, and no pty */
+    SerialAdapter *adapter;   /* (nullable) */
+    SerialSettings *settings; /* (nullable): of what is no pty: what was found */
+    gboolean is_device;       /* a terminal, and no pty */
     gboolean is_socket;
     gint64 opened_us;
     guint retry_ms;
@@ -97,6 +98,7 @@ serial_link_finalize(GObject *object)
     clear_opening(link);
     clear_line(link);
     g_clear_pointer(&link->adapter, serial_adapter_free);
+    g_clear_pointer(&link->settings, g_free);
     g_clear_pointer(&link->plan, serial_plan_free);
     G_OBJECT_CLASS(serial_link_parent_class)->finalize(object);
 }
@@ -288,6 +290,9 @@ take_line(SerialLink *link, SerialLine *line)
     if (link->opened_us == 0 && !serial_line_is_pty(line)) {
         link->is_device = link->plan->kind == SERIAL_LINE;
         link->adapter = serial_adapter_find(serial_line_get_device(line));
+        link->settings = serial_line_dup_saved(line);
+    } else if (link->settings != NULL) {
+        serial_line_set_saved(line, link->settings);
     }
     link->faults = serial_faults_new(line, link->sink);
     if (link->plan->has_modem) {

@@ -229,6 +229,28 @@ test_flap(Adapter *adapter, gconstpointer unused)
     g_assert_cmpuint(adapter->session.n_notes, ==, 0);
 }
 
+/* The kernel gives the device that is back the settings of its number, which are ours. */
+static void
+test_settings(Adapter *adapter, gconstpointer unused)
+{
+    struct termios2 before = kd_serial_get_termios(adapter->master);
+    (void)unused;
+    g_assert_cmphex(before.c_lflag & ECHO, ==, ECHO);
+    open_adapter(adapter, "");
+    struct termios2 ours = kd_serial_get_termios(adapter->master);
+    g_assert_cmphex(ours.c_lflag & ECHO, ==, 0);
+    unplug(adapter);
+    kd_serial_start_reopen(&adapter->session, NULL);
+    plug(adapter);
+    g_assert_no_errno(ioctl(adapter->master, TCSETS2, &ours));
+    finish_reopen(adapter);
+    kd_serial_end(&adapter->session);
+    struct termios2 after = kd_serial_get_termios(adapter->master);
+    g_assert_cmphex(after.c_lflag, ==, before.c_lflag);
+    g_assert_cmphex(after.c_iflag, ==, before.c_iflag);
+    g_assert_cmpuint(after.c_ospeed, ==, before.c_ospeed);
+}
+
 /* ---- which one it is ------------------------------------------------------------------------- */
 
 static gboolean
@@ -359,6 +381,7 @@ main(int argc, char **argv)
     ADD("unplugged/missing-at-the-start-is-an-error", test_missing);
     ADD("unplugged/cancel-ends-waiting", test_cancel);
     ADD("unplugged/flapping-is-tried-less-and-less", test_flap);
+    ADD("unplugged/first-settings-are-restored", test_settings);
     ADD("adapter/same-one-is-taken", test_same_adapter);
     ADD("adapter/other-one-is-left-alone", test_other_adapter);
     ADD("latency/flag-is-set-and-put-back", test_flag);
