@@ -20,8 +20,8 @@
  * kd_tell_folder_list:
  * @owner: whose
  *
- * XDG_RUNTIME_DIR, where it is set, is the one place: who points it elsewhere wants to be apart from
- * the kds that are there already.
+ * XDG_RUNTIME_DIR, where it is set, is the one place: who points it elsewhere wants to be apart
+ * from the kds that are there already.
  *
  * Returns: (transfer full) (element-type utf8): paths of the folders that may be there, best first.
  *    The last part but one of each is made by kd as well
