@@ -123,7 +123,11 @@ stdio_write(KdStream *stream, const void *buf, size_t len)
         kd_loop_ready(&stream->out, KD_READY_HUP);
         return -code;
     }
-    return n < 0 ? -errno : n;
+    if (n < 0) {
+        kd_loop_await_out(&stream->out);
+        return -EAGAIN;
+    }
+    return n;
 }
 
 static void
