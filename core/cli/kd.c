@@ -7,6 +7,7 @@
 #include "kd-params.h"
 #include "kd-plugin-options.h"
 #include "kd-secrets.h"
+#include "kd-signals.h"
 #include "kd-standard-files.h"
 #include "kd-tell.h"
 
@@ -205,6 +206,7 @@ main(int argc, char **argv)
     gboolean is_torn = kd_params_is_torn(argc, argv);
     int status;
 
+    kd_signals_ignore();
     kd_secrets_hide(argc, argv);
     if (!kd_standard_files_reserve()) {
         return KD_EXIT_FAILED;

@@ -73,8 +73,9 @@ kd_controls_add(KdControls *controls, KdControlledFunc fn, void *user)
     if (controls->asked.length >= KD_MAX_CONTROLS) {
         return 0;
     }
+    controls->last_id += controls->last_id == UINT32_MAX ? 2 : 1; /* never 0 */
     asked = g_new(KdAsked, 1);
-    *asked = (KdAsked){.id = ++controls->last_id, .fn = fn, .user = user};
+    *asked = (KdAsked){.id = controls->last_id, .fn = fn, .user = user};
     g_queue_push_tail(&controls->asked, asked);
     return asked->id;
 }

@@ -140,6 +140,10 @@ direct_free(KdConnection *connection)
     gboolean is_busy = direct->waiting != NULL || direct->link != NULL;
 
     direct->is_freed = TRUE;
+    if (direct->queue != NULL) {
+        /* Also while the link is reopened, which closing waits for: the route goes now. */
+        (void)kd_control_queue_stop(direct->queue, NULL, NULL);
+    }
     close_link(direct, NULL); /* comes back yet, and then finds nobody */
     clear_sources(direct);
     g_clear_pointer(&direct->route, kd_route_free);

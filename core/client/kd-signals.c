@@ -73,6 +73,17 @@ set_action(void (*fn)(int number))
 }
 
 /**
+ * kd_signals_ignore:
+ *
+ * Lets the signals pass unheard until kd_signals_start(): by default each would end the program.
+ */
+void
+kd_signals_ignore(void)
+{
+    set_action(SIG_IGN);
+}
+
+/**
  * kd_signals_start:
  * @fn: called for each request
  * @user: for @fn
@@ -113,7 +124,7 @@ kd_signals_stop(void)
     if (wake_fd < 0) {
         return;
     }
-    set_action(SIG_IGN);
+    kd_signals_ignore();
     g_clear_handle_id(&wake_id, g_source_remove);
     (void)close(wake_fd);
     wake_fd = -1;

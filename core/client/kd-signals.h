@@ -12,5 +12,6 @@
  */
 typedef void (*KdSignalsFunc)(gboolean is_urgent, void *user);
 
+void kd_signals_ignore(void);
 gboolean kd_signals_start(KdSignalsFunc fn, void *user, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void kd_signals_stop(void);
