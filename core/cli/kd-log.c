@@ -2,11 +2,14 @@
 /* How the commands of kdsrv write what they have to say: one line, program first, on stderr. */
 #include "kd-log.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *program_name = "kdsrv";
 static gboolean wants_info;
+static guint n_dropped;
 
 /* Nothing from outside reaches a terminal raw: control characters become dots. */
 static void
@@ -24,6 +27,34 @@ print_line(const char *text)
         }
     }
     fprintf(stderr, "%s: %s\n", program_name, line);
+}
+
+/* A pipe that is full and a terminal that was stopped would stop all sessions with it. */
+static gboolean
+has_room(void)
+{
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    return poll(&out, 1, 0) != 0;
+}
+
+static void
+log_line(const char *text)
+{
+    if (!has_room()) {
+        n_dropped++;
+        return;
+    }
+    if (n_dropped > 0) {
+        g_autofree char *gap =
+            g_strdup_printf("%u lines are missing here: nobody read them", n_dropped);
+
+        n_dropped = 0;
+        print_line(gap);
+        log_line(text);
+        return;
+    }
+    print_line(text);
 }
 
 static GLogWriterOutput
@@ -44,7 +75,7 @@ on_log(GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer u
         ((level & G_LOG_LEVEL_INFO) != 0 && (!wants_info || !g_str_has_prefix(domain, "kdsrv")))) {
         return G_LOG_WRITER_HANDLED;
     }
-    print_line(message);
+    log_line(message);
     return G_LOG_WRITER_HANDLED;
 }
 
@@ -53,7 +84,7 @@ on_log(GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer u
  * @program: static: first word of every line
  * @is_verbose: whether one line is written for each session as well
  *
- * Lets everything that is logged go to stderr.
+ * Lets everything that is logged go to stderr, as far as that takes it at once.
  */
 void
 kd_log_start(const char *program, gboolean is_verbose)
