@@ -2,6 +2,11 @@
 /* Control operations on the line of a route: in order with the bytes, or urgent; one at a time. */
 #include "kd-control-queue.h"
 
+/* How long the line may take no byte before one that waits for it in order is given up, looked at
+ * each second. */
+#define STUCK_LOOKS   5u
+#define LOOK_EVERY_MS 1000u
+
 /* One operation, from the request to the answer. */
 typedef struct {
     KdControl control;
@@ -18,6 +23,9 @@ struct KdControlQueue {
     GCancellable *cancellable;
     KdControlIdleFunc on_idle;
     void *idle_user;
+    guint look_id; /* while one waits for the line, 0 = none does */
+    guint n_looks; /* since the line took a byte */
+    uint64_t looked_taken;
     gboolean is_stopped;
 };
 
@@ -78,6 +86,7 @@ kd_control_queue_free(KdControlQueue *queue)
     if (queue == NULL) {
         return;
     }
+    g_clear_handle_id(&queue->look_id, g_source_remove);
     g_queue_clear_full(&queue->waiting, g_free);
     g_clear_object(&queue->cancellable);
     g_free(queue);
@@ -167,6 +176,55 @@ run(KdControlQueue *queue, KdOperation *operation)
                                       queue->cancellable, on_control_done, queue);
 }
 
+/* All of them: those behind the first would have to wait as long again each. */
+static void
+give_up_waiting(KdControlQueue *queue, uint64_t taken)
+{
+    const KdOperation *next = g_queue_peek_head(&queue->waiting);
+
+    while (next != NULL && !next->control.is_urgent && next->control.at > taken) {
+        g_autofree KdOperation *operation = g_queue_pop_head(&queue->waiting);
+        g_autoptr(GError) error = g_error_new(KD_ERROR, KD_ERROR_FAILED,
+                                              "the line takes nothing: %" G_GUINT64_FORMAT
+                                              " bytes still wait before it (an urgent "
+                                              "BREAK or a purge drops them)",
+                                              operation->control.at - taken);
+
+        answer_error(queue, operation, error);
+        next = g_queue_peek_head(&queue->waiting);
+    }
+}
+
+static gboolean
+on_look(gpointer user_data)
+{
+    KdControlQueue *queue = user_data;
+    uint64_t taken = kd_route_get_taken(queue->route);
+
+    if (taken != queue->looked_taken) {
+        queue->looked_taken = taken;
+        queue->n_looks = 0;
+    }
+    if (++queue->n_looks < STUCK_LOOKS) {
+        return G_SOURCE_CONTINUE;
+    }
+    queue->look_id = 0;
+    give_up_waiting(queue, taken);
+    start_next(queue);
+    return G_SOURCE_REMOVE;
+}
+
+/* A line that is stuck would keep those who asked waiting for ever. */
+static void
+watch_line(KdControlQueue *queue)
+{
+    if (queue->look_id == 0) {
+        queue->looked_taken = kd_route_get_taken(queue->route);
+        queue->n_looks = 0;
+        queue->look_id = g_timeout_add(LOOK_EVERY_MS, on_look, queue);
+    }
+}
+
 /* The next one: an urgent one at once, another when the line has taken the bytes before it. */
 static void
 start_next(KdControlQueue *queue)
@@ -176,6 +234,9 @@ start_next(KdControlQueue *queue)
     if (queue->running != NULL || queue->is_stopped) {
         return;
     }
+    if (next == NULL || next->control.is_urgent) {
+        g_clear_handle_id(&queue->look_id, g_source_remove);
+    }
     if (next == NULL) {
         kd_route_unhold(queue->route);
     } else if (next->control.is_urgent) {
@@ -184,6 +245,7 @@ start_next(KdControlQueue *queue)
         run(queue, g_queue_pop_head(&queue->waiting));
     } else {
         kd_route_hold(queue->route, next->control.at);
+        watch_line(queue);
     }
 }
 
@@ -197,6 +259,7 @@ void
 kd_control_queue_reached(KdControlQueue *queue)
 {
     if (queue->running == NULL && !g_queue_is_empty(&queue->waiting) && !queue->is_stopped) {
+        g_clear_handle_id(&queue->look_id, g_source_remove);
         run(queue, g_queue_pop_head(&queue->waiting));
     }
 }
@@ -304,6 +367,7 @@ gboolean
 kd_control_queue_stop(KdControlQueue *queue, KdControlIdleFunc fn, void *user)
 {
     queue->is_stopped = TRUE;
+    g_clear_handle_id(&queue->look_id, g_source_remove);
     if (queue->running == NULL) {
         return FALSE;
     }

@@ -44,8 +44,11 @@ parse_line(const char *port, GError **error)
         return parse_com(port, name + 3, error);
     }
     if (is_number(name)) {
-        g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID, "com: port=%s: write port=com%s", port,
-                    name);
+        g_autofree char *path = parse_com(port, name, error);
+        if (path != NULL) {
+            g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID, "com: port=%s: write port=com%s",
+                        port, name);
+        }
     } else if (g_ascii_strncasecmp(port, PIPE_PREFIX, strlen(PIPE_PREFIX)) == 0) {
         g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
                     "com: port=%s: a pipe: write com:pipe,port=%s", port, port);

@@ -223,6 +223,23 @@ test_stuck(Fixture *fixture, gconstpointer size)
     expect_story(fixture, "0123456789<break>behind");
 }
 
+/* Each is told, and bytes pass again as soon as the line takes them: nothing is left behind. */
+static void
+test_given_up(Fixture *fixture, gconstpointer size)
+{
+    (void)size;
+    kd_fake_stop(fixture->device);
+    say(fixture, "0123456789");
+    ask(fixture, KD_CONTROL_BREAK, FALSE);
+    ask(fixture, KD_CONTROL_BAUD, FALSE);
+    kd_test_wait(has_answer, fixture);
+    g_assert_cmpuint(fixture->n_answers, ==, 2);
+    g_assert_cmpuint(fixture->last.code, ==, KD_ERROR_FAILED + 1);
+    say(fixture, "behind");
+    kd_fake_go(fixture->device);
+    expect_story(fixture, "0123456789behind");
+}
+
 static void
 test_urgent(Fixture *fixture, gconstpointer size)
 {
@@ -298,6 +315,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     add("/control-queue/raw/break-in-order-keeps-its-place", test_place);
     add("/control-queue/raw/break-in-order-waits-for-a-stuck-line", test_stuck);
+    add("/control-queue/raw/line-that-takes-nothing-is-told-after-5-s", test_given_up);
     add("/control-queue/raw/urgent-break-drops-and-holds", test_urgent);
     add("/control-queue/raw/end-behind-a-break-is-told-after-it", test_end_behind);
     add("/control-queue/raw/more-than-16-are-refused", test_too_many);
