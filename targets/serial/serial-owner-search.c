@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -282,22 +281,39 @@ note_owner(SerialSearched *device, pid_t pid)
     }
 }
 
+/* Several threads search. */
+static const GRegex *
+get_lock_form(void)
+{
+    static gsize form;
+    if (g_once_init_enter(&form)) {
+        GRegex *made =
+            g_regex_new("^\\d+: \\w+ +\\w+ +\\w+ +(\\d+) ([0-9a-f]+):([0-9a-f]+):(\\d+) ",
+                        G_REGEX_OPTIMIZE, 0, NULL);
+        g_once_init_leave(&form, (gsize)made);
+    }
+    return (const GRegex *)form;
+}
+
 /* `1: FLOCK  ADVISORY  WRITE 4711 00:05:123 0 EOF` (proc(5)); lines with an arrow only wait */
 static void
 look_at_lock(Search *search, const char *line)
 {
-    int pid = 0;
-    unsigned system_major = 0;
-    unsigned system_minor = 0;
-    uint64_t inode = 0;
-    if (sscanf(line, "%*u: %*s %*s %*s %d %x:%x:%" SCNu64, &pid, &system_major, &system_minor,
-               &inode) != 4) {
+    g_autoptr(GMatchInfo) match = NULL;
+    if (!g_regex_match(get_lock_form(), line, 0, &match)) {
         return;
     }
+    g_autofree char *pid_text = g_match_info_fetch(match, 1);
+    g_autofree char *major_text = g_match_info_fetch(match, 2);
+    g_autofree char *minor_text = g_match_info_fetch(match, 3);
+    g_autofree char *inode_text = g_match_info_fetch(match, 4);
+    pid_t pid = (pid_t)g_ascii_strtoull(pid_text, NULL, 10);
+    dev_t system = makedev((unsigned)g_ascii_strtoull(major_text, NULL, 16),
+                           (unsigned)g_ascii_strtoull(minor_text, NULL, 16));
+    uint64_t inode = g_ascii_strtoull(inode_text, NULL, 10);
     for (guint i = 0; i < search->devices->len; i++) {
         SerialSearched *device = search->devices->pdata[i];
-        if (device->node_inode == inode &&
-            device->node_system == makedev(system_major, system_minor)) {
+        if (device->node_inode == inode && device->node_system == system) {
             note_owner(device, pid);
         }
     }
