@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,14 +286,14 @@ note_owner(SerialSearched *device, pid_t pid)
 static const GRegex *
 get_lock_form(void)
 {
-    static gsize form;
-    if (g_once_init_enter(&form)) {
-        GRegex *made =
-            g_regex_new("^\\d+: \\w+ +\\w+ +\\w+ +(\\d+) ([0-9a-f]+):([0-9a-f]+):(\\d+) ",
-                        G_REGEX_OPTIMIZE, 0, NULL);
-        g_once_init_leave(&form, (gsize)made);
+    static GRegex *form;
+    static gsize is_made;
+    if (g_once_init_enter(&is_made)) {
+        form = g_regex_new("^\\d+: \\w+ +\\w+ +\\w+ +(\\d+) ([0-9a-f]+):([0-9a-f]+):(\\d+) ",
+                           G_REGEX_OPTIMIZE, 0, NULL);
+        g_once_init_leave(&is_made, 1);
     }
-    return (const GRegex *)form;
+    return form;
 }
 
 /* `1: FLOCK  ADVISORY  WRITE 4711 00:05:123 0 EOF` (proc(5)); lines with an arrow only wait */
