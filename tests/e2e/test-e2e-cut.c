@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 /* Clients that go, one after the other */
-#define CUT_MS          20
+#define CUT_MS 20
+/* PROTOCOL.md, Keepalive */
+#define SILENT_US       (15 * G_USEC_PER_SEC)
 #define STOPPED_S       2u
 #define LINE_ROOM_BYTES (128u * 1024u)
 /* What a stopped kd and its pipe may hold beside */
@@ -190,6 +192,28 @@ test_killed(KdE2eStage *stage, gconstpointer unused)
     kd_e2e_case_tear_down(&self);
 }
 
+/* A stopped machine, or a network that is gone: nothing is heard, not even an end. Takes 15 s. */
+static void
+test_silent(KdE2eStage *stage, gconstpointer unused)
+{
+    gint64 start_us = g_get_monotonic_time();
+    g_autoptr(KdE2eClient) silent = NULL;
+    KdE2eCase self;
+
+    (void)unused;
+    kd_e2e_case_set_up(&self, stage, "");
+    kd_e2e_case_open(&self);
+    silent = g_steal_pointer(&self.client);
+    kd_e2e_expect_end(silent->fd); /* what is asked meanwhile is not answered */
+    g_assert_cmpint(g_get_monotonic_time() - start_us, >, SILENT_US - G_USEC_PER_SEC);
+    g_assert_cmpint(g_get_monotonic_time() - start_us, <, SILENT_US + 3 * G_USEC_PER_SEC);
+    kd_e2e_case_open_when_free(&self);
+    kd_e2e_client_send_data(self.client, "next", 4);
+    kd_e2e_expect(self.far, "next");
+    g_clear_pointer(&silent, kd_e2e_client_free);
+    kd_e2e_case_tear_down(&self);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -200,5 +224,6 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/cut/finished-client-hears-the-line-until-its-end", test_finished);
     kd_e2e_add("/e2e/cut/stopped-client-goes-on-where-it-was", test_continued);
     kd_e2e_add("/e2e/cut/stopped-client-that-is-killed-frees-the-line", test_killed);
+    kd_e2e_add("/e2e/cut/silent-client-frees-the-line-after-15-s", test_silent);
     return g_test_run();
 }
