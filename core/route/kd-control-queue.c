@@ -11,6 +11,7 @@
 typedef struct {
     KdControl control;
     uint64_t dropped_bytes; /* by the route, before the link was asked */
+    gboolean is_overtaken;  /* cancelled for an urgent one */
 } KdOperation;
 
 struct KdControlQueue {
@@ -113,6 +114,15 @@ answer_error(KdControlQueue *queue, const KdOperation *operation, const GError *
 }
 
 static void
+answer_overtaken(KdControlQueue *queue, const KdOperation *operation)
+{
+    g_autoptr(GError) error =
+        g_error_new_literal(KD_ERROR, KD_ERROR_FAILED, "an urgent BREAK has taken its place");
+
+    answer_error(queue, operation, error);
+}
+
+static void
 answer_value(KdControlQueue *queue, const KdOperation *operation, GVariant *value)
 {
     uint64_t number = operation->dropped_bytes;
@@ -138,6 +148,9 @@ on_control_done(GObject *source, GAsyncResult *result, gpointer user_data)
 
     if (queue->link.target->control_finish(source, result, &value, &error)) {
         answer_value(queue, operation, value);
+    } else if (operation->is_overtaken &&
+               g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
+        answer_overtaken(queue, operation);
     } else {
         answer_error(queue, operation, error);
     }
@@ -269,8 +282,6 @@ kd_control_queue_reached(KdControlQueue *queue)
 static void
 end_waiting_breaks(KdControlQueue *queue)
 {
-    g_autoptr(GError) error =
-        g_error_new_literal(KD_ERROR, KD_ERROR_FAILED, "an urgent BREAK has taken its place");
     GList *next;
 
     for (GList *item = queue->waiting.head; item != NULL; item = next) {
@@ -279,7 +290,7 @@ end_waiting_breaks(KdControlQueue *queue)
         next = item->next;
         if (operation->control.op == KD_CONTROL_BREAK && !operation->control.is_urgent) {
             g_queue_delete_link(&queue->waiting, item);
-            answer_error(queue, operation, error);
+            answer_overtaken(queue, operation);
         } else {
             operation = NULL;
         }
@@ -311,6 +322,7 @@ add_urgent(KdControlQueue *queue, KdOperation *operation)
     }
     if (is_dropping && queue->running != NULL && !queue->running->control.is_urgent) {
         /* It may be waiting for a line that takes nothing. */
+        queue->running->is_overtaken = operation->control.op == KD_CONTROL_BREAK;
         g_cancellable_cancel(queue->cancellable);
     }
 }
