@@ -396,24 +396,8 @@ static const KdTarget *
 parse_link(const KdRegistry *registry, const char *trans, GVariant **params, GError **error)
 {
     KdParamsSource source = {.environment = get_variable, .machine = g_get_host_name()};
-    g_autofree char *scheme = NULL;
-    g_autofree char *items = NULL;
-    g_autoptr(GVariant) parsed = NULL;
-    const KdTarget *target;
 
-    if (!kd_params_split(trans, &scheme, &items, error)) {
-        return NULL;
-    }
-    target = kd_registry_find_target(registry, scheme, error);
-    if (target == NULL) {
-        return NULL;
-    }
-    parsed = kd_params_parse(scheme, target->params, KD_FORM_TARGET, items, &source, error);
-    if (parsed == NULL || (target->check != NULL && !target->check(parsed, error))) {
-        return NULL;
-    }
-    *params = g_steal_pointer(&parsed);
-    return target;
+    return kd_registry_resolve_target(registry, trans, &source, params, error);
 }
 
 static GVariant *

@@ -463,6 +463,39 @@ kd_registry_find_target(const KdRegistry *registry, const char *scheme, GError *
 }
 
 /**
+ * kd_registry_resolve_target:
+ * @trans: a link's string
+ * @source: what supplies the keys that it leaves out
+ * @params: (out) (transfer full): a{sv}: what it says, and what @source adds; untouched on error
+ *
+ * Finds out what a string means here.
+ *
+ * Returns: (transfer none) (nullable): the kind of the link; else one of the KD_ERROR_PARAM_ codes,
+ *    or KD_ERROR_NOT_SUPPORTED
+ */
+const KdTarget *
+kd_registry_resolve_target(const KdRegistry *registry, const char *trans,
+                           const KdParamsSource *source, GVariant **params, GError **error)
+{
+    g_autofree char *scheme = NULL;
+    g_autofree char *items = NULL;
+    if (!kd_params_split(trans, &scheme, &items, error)) {
+        return NULL;
+    }
+    const KdTarget *target = kd_registry_find_target(registry, scheme, error);
+    if (target == NULL) {
+        return NULL;
+    }
+    g_autoptr(GVariant) parsed =
+        kd_params_parse(scheme, target->params, KD_FORM_TARGET, items, source, error);
+    if (parsed == NULL || (target->check != NULL && !target->check(parsed, error))) {
+        return NULL;
+    }
+    *params = g_steal_pointer(&parsed);
+    return target;
+}
+
+/**
  * kd_registry_get_n_entries:
  *
  * Returns: how many rows there are: one for each transport and target, one for each refused file

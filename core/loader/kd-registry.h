@@ -2,6 +2,8 @@
 /* The loaded transports and targets; sealed before the first listener opens. */
 #pragma once
 
+#include "kd-params.h"
+
 #include <kdsrv/kd-plugin.h>
 
 typedef struct KdRegistry KdRegistry;
@@ -48,6 +50,9 @@ const KdTransport *kd_registry_find_transport(const KdRegistry *registry, const 
                                               GError **error) G_GNUC_WARN_UNUSED_RESULT;
 const KdTarget *kd_registry_find_target(const KdRegistry *registry, const char *scheme,
                                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
+const KdTarget *kd_registry_resolve_target(const KdRegistry *registry, const char *trans,
+                                           const KdParamsSource *source, GVariant **params,
+                                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
 guint kd_registry_get_n_entries(const KdRegistry *registry);
 const KdRegistryEntry *kd_registry_get_entry(const KdRegistry *registry, guint index);
 char *kd_registry_build_table(const KdRegistry *registry);

@@ -11,7 +11,8 @@ take_use(KdListedLink *link, void *user)
 {
     const KdSessionScope *scope = user;
     g_autoptr(GVariant) params = NULL;
-    const KdTarget *target = kd_request_resolve(scope, link->trans, &params, NULL);
+    const KdTarget *target =
+        kd_registry_resolve_target(scope->registry, link->trans, &scope->source, &params, NULL);
     const char *holder = NULL;
 
     if (target == NULL || !kd_link_table_has(scope->links, target, params, &holder)) {

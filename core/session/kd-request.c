@@ -5,41 +5,6 @@
 #include "kd-wire.h"
 
 /**
- * kd_request_resolve:
- * @scope: of the session
- * @trans: a link's string
- * @params: (out) (transfer full): what it says, and what the scope adds to it
- * @error: what is wrong with the string
- *
- * Finds out what a string means on this server.
- *
- * Returns: (transfer none) (nullable): the kind of the link
- */
-const KdTarget *
-kd_request_resolve(const KdSessionScope *scope, const char *trans, GVariant **params,
-                   GError **error)
-{
-    g_autofree char *scheme = NULL;
-    g_autofree char *items = NULL;
-    g_autoptr(GVariant) parsed = NULL;
-    const KdTarget *target;
-
-    if (!kd_params_split(trans, &scheme, &items, error)) {
-        return NULL;
-    }
-    target = kd_registry_find_target(scope->registry, scheme, error);
-    if (target == NULL) {
-        return NULL;
-    }
-    parsed = kd_params_parse(scheme, target->params, KD_FORM_TARGET, items, &scope->source, error);
-    if (parsed == NULL || (target->check != NULL && !target->check(parsed, error))) {
-        return NULL;
-    }
-    *params = g_steal_pointer(&parsed);
-    return target;
-}
-
-/**
  * kd_request_claim:
  * @scope: of the session
  * @request: what OPEN says
@@ -60,7 +25,8 @@ kd_request_claim(const KdSessionScope *scope, const KdOpen *request, const char 
     const KdTarget *target;
 
     *code = KD_CLOSE_BAD_REQUEST;
-    target = kd_request_resolve(scope, request->trans, &params, error);
+    target =
+        kd_registry_resolve_target(scope->registry, request->trans, &scope->source, &params, error);
     if (target == NULL) {
         return NULL;
     }

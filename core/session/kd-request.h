@@ -4,8 +4,6 @@
 
 #include "kd-session.h"
 
-const KdTarget *kd_request_resolve(const KdSessionScope *scope, const char *trans,
-                                   GVariant **params, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 KdLink *kd_request_claim(const KdSessionScope *scope, const KdOpen *request, const char *holder,
                          KdCloseCode *code, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 KdCloseCode kd_request_get_close_code(const GError *error);
