@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Dialling sockets without blocking: one address after the other, each with a time limit. */
 #include <kdsrv-support/kd-dial.h>
+#include <kdsrv-support/kd-source.h>
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -40,15 +41,6 @@ typedef struct {
 
 static void dial_try_next(Dial *dial);
 
-static void
-clear_source(GSource **source)
-{
-    if (*source != NULL) {
-        g_source_destroy(*source);
-    }
-    g_clear_pointer(source, g_source_unref);
-}
-
 /* Only a host can have given a watch. */
 static void
 dial_unwatch(Dial *dial)
@@ -66,14 +58,14 @@ dial_drop_socket(Dial *dial)
         close(dial->fd);
     }
     dial->fd = -1;
-    clear_source(&dial->timer);
+    kd_source_clear(&dial->timer);
 }
 
 static void
 dial_clear(Dial *dial)
 {
     dial_drop_socket(dial);
-    clear_source(&dial->cancel);
+    kd_source_clear(&dial->cancel);
     if (dial->lookup != NULL) {
         g_cancellable_cancel(dial->lookup);
     }
@@ -170,7 +162,7 @@ on_timer(gpointer user_data)
 static void
 dial_start_timer(Dial *dial, guint ms)
 {
-    clear_source(&dial->timer);
+    kd_source_clear(&dial->timer);
     gint64 left_ms = (dial->deadline_us - g_get_monotonic_time()) / 1000 + 1;
     dial->timer = g_timeout_source_new((guint)CLAMP(left_ms, 0, (gint64)ms));
     g_source_set_callback(dial->timer, on_timer, dial, NULL);
@@ -380,7 +372,7 @@ on_looked_up(GObject *source, GAsyncResult *result, gpointer user_data)
     }
     g_resolver_free_addresses(found);
     if (dial->addresses->len > 0) {
-        clear_source(&dial->timer);
+        kd_source_clear(&dial->timer);
         dial_try_next(dial);
         return;
     }

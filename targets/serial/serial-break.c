@@ -5,6 +5,8 @@
 
 #include "serial-sending.h"
 
+#include <kdsrv-support/kd-source.h>
+
 #include <kdsrv/kd-plugin.h>
 
 /* As long as tcsendbreak() makes it, at least (POSIX: 0.25 to 0.5 s); longer than one byte at any
@@ -70,9 +72,7 @@ on_break_due(gpointer user_data)
 static void
 start_timer(SerialBreak *self, uint32_t wait_ms, GSourceFunc fn)
 {
-    self->timer = g_timeout_source_new(wait_ms);
-    g_source_set_callback(self->timer, fn, self, NULL);
-    g_source_attach(self->timer, g_main_context_get_thread_default());
+    kd_source_start_timer(&self->timer, wait_ms, fn, self);
 }
 
 static void
@@ -134,10 +134,7 @@ serial_break_free(SerialBreak *self)
     if (self == NULL) {
         return;
     }
-    if (self->timer != NULL) {
-        g_source_destroy(self->timer);
-        g_source_unref(self->timer);
-    }
+    kd_source_clear(&self->timer);
     serial_sending_free(self->sending);
     (void)serial_line_stop_break(self->line, NULL);
     g_free(self);

@@ -5,6 +5,8 @@
 
 #include "serial-events.h"
 
+#include <kdsrv-support/kd-source.h>
+
 #include <sys/ioctl.h>
 
 /* A modem itself takes several hundred milliseconds to tell a lost carrier from a dropout (its
@@ -76,9 +78,7 @@ serial_carrier_new(const SerialLine *line, const KdSink *sink)
     carrier->line = line;
     carrier->sink = sink;
     carrier->is_first = TRUE;
-    carrier->timer = g_timeout_source_new(PERIOD_MS);
-    g_source_set_callback(carrier->timer, on_tick, carrier, NULL);
-    g_source_attach(carrier->timer, g_main_context_get_thread_default());
+    kd_source_start_timer(&carrier->timer, PERIOD_MS, on_tick, carrier);
     return carrier;
 }
 
@@ -94,9 +94,6 @@ serial_carrier_free(SerialCarrier *carrier)
     if (carrier == NULL) {
         return;
     }
-    if (carrier->timer != NULL) {
-        g_source_destroy(carrier->timer);
-        g_source_unref(carrier->timer);
-    }
+    kd_source_clear(&carrier->timer);
     g_free(carrier);
 }

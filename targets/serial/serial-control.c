@@ -7,6 +7,8 @@
 #include "serial-sending.h"
 #include "serial-status.h"
 
+#include <kdsrv-support/kd-source.h>
+
 #include <sys/ioctl.h>
 
 /* The modem lines of this end */
@@ -30,10 +32,7 @@ static GTask *
 control_end(SerialControl *control)
 {
     GTask *task = control->task;
-    if (control->cancel != NULL) {
-        g_source_destroy(control->cancel);
-        g_source_unref(control->cancel);
-    }
+    kd_source_clear(&control->cancel);
     serial_break_free(control->brk);
     serial_sending_free(control->sending);
     *control->slot = NULL;

@@ -4,6 +4,8 @@
 
 #include "serial-events.h"
 
+#include <kdsrv-support/kd-source.h>
+
 /* One look, so at most one note */
 #define PERIOD_MS 1000u
 
@@ -76,9 +78,7 @@ serial_faults_new(const SerialLine *line, const KdSink *sink)
     faults->line = line;
     faults->sink = sink;
     faults->told = counts;
-    faults->timer = g_timeout_source_new(PERIOD_MS);
-    g_source_set_callback(faults->timer, on_tick, faults, NULL);
-    g_source_attach(faults->timer, g_main_context_get_thread_default());
+    kd_source_start_timer(&faults->timer, PERIOD_MS, on_tick, faults);
     return faults;
 }
 
@@ -94,9 +94,6 @@ serial_faults_free(SerialFaults *faults)
     if (faults == NULL) {
         return;
     }
-    if (faults->timer != NULL) {
-        g_source_destroy(faults->timer);
-        g_source_unref(faults->timer);
-    }
+    kd_source_clear(&faults->timer);
     g_free(faults);
 }

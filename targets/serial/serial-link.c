@@ -10,6 +10,7 @@
 #include "serial-sending.h"
 
 #include <kdsrv-support/kd-dial.h>
+#include <kdsrv-support/kd-source.h>
 
 #define RETRY_FIRST_MS 50u
 #define RETRY_LAST_MS  1000u
@@ -56,19 +57,10 @@ struct _SerialLink {
 G_DEFINE_TYPE(SerialLink, serial_link, G_TYPE_OBJECT)
 
 static void
-clear_source(GSource **source)
-{
-    if (*source != NULL) {
-        g_source_destroy(*source);
-    }
-    g_clear_pointer(source, g_source_unref);
-}
-
-static void
 clear_opening(SerialLink *link)
 {
-    clear_source(&link->timer);
-    clear_source(&link->cancel);
+    kd_source_clear(&link->timer);
+    kd_source_clear(&link->cancel);
     if (link->attempt != NULL) {
         g_cancellable_cancel(link->attempt);
     }
@@ -147,7 +139,7 @@ static gboolean
 on_retry(gpointer user_data)
 {
     SerialLink *link = user_data;
-    clear_source(&link->timer);
+    kd_source_clear(&link->timer);
     try_once(link);
     return G_SOURCE_REMOVE;
 }
@@ -156,10 +148,7 @@ static void
 start_retry(SerialLink *link)
 {
     link->retry_ms = CLAMP(link->retry_ms * 2, RETRY_FIRST_MS, RETRY_LAST_MS);
-    clear_source(&link->timer);
-    link->timer = g_timeout_source_new(link->retry_ms);
-    g_source_set_callback(link->timer, on_retry, link, NULL);
-    g_source_attach(link->timer, g_task_get_context(link->task));
+    kd_source_start_timer(&link->timer, link->retry_ms, on_retry, link);
 }
 
 static gboolean

@@ -3,6 +3,8 @@
  * that, so it is looked at by a timer. */
 #include "serial-sending.h"
 
+#include <kdsrv-support/kd-source.h>
+
 /* How often: soon enough to be no delay beside the bytes themselves */
 #define TICK_FIRST_MS 1u
 #define TICK_LAST_MS  20u
@@ -78,9 +80,7 @@ on_tick(gpointer user_data)
 static void
 start_timer(SerialSending *sending, uint32_t wait_ms)
 {
-    sending->timer = g_timeout_source_new(wait_ms);
-    g_source_set_callback(sending->timer, on_tick, sending, NULL);
-    g_source_attach(sending->timer, g_main_context_get_thread_default());
+    kd_source_start_timer(&sending->timer, wait_ms, on_tick, sending);
 }
 
 /**
@@ -133,9 +133,6 @@ serial_sending_free(SerialSending *sending)
     if (sending == NULL) {
         return;
     }
-    if (sending->timer != NULL) {
-        g_source_destroy(sending->timer);
-        g_source_unref(sending->timer);
-    }
+    kd_source_clear(&sending->timer);
     g_free(sending);
 }
