@@ -3,11 +3,14 @@
 #pragma once
 
 #include "kd-message.h"
+#include "kd-password.h"
 #include "kd-route.h"
 
 /**
  * KdLogin:
  * @trans: (unowned) (nullable): the link's string; %NULL: all links are listed instead
+ * @password: (unowned) (nullable): the server must prove that it knows it, too
+ * @binding: (unowned) (nullable): tls-exporter, 32 bytes; %NULL: not over TLS
  * @is_authenticated: the server knows us, or does not want to
  * @is_lost: the target was lost and is not back yet
  * @opened: (nullable): what the server says about the link
@@ -16,6 +19,8 @@
  */
 typedef struct {
     const char *trans;
+    KdPassword *password;
+    GBytes *binding;
     gboolean is_authenticated;
     gboolean is_lost;
     KdOpened *opened;

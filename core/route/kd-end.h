@@ -2,6 +2,7 @@
 /* One end of a route: a descriptor or a plugin's stream behind the same few calls. */
 #pragma once
 
+#include "kd-endpoint.h"
 #include "kd-loop.h"
 
 #include <sys/uio.h>
@@ -32,5 +33,3 @@ gssize kd_end_write(KdEnd *end, const struct iovec *vec, int n);
 void kd_end_shutdown_write(KdEnd *end);
 gboolean kd_end_is_readable(const KdEnd *end);
 gboolean kd_end_is_writable(const KdEnd *end);
-void kd_endpoint_init(KdEndpoint *endpoint);
-void kd_endpoint_clear(KdEndpoint *endpoint);

@@ -165,8 +165,8 @@ on_client(KdListener *listener, KdEndpoint *endpoint, const char *peer, const ch
         refuse(endpoint, KD_CLOSE_LIMIT, "too many connections from there wait to log in");
         return;
     }
-    session =
-        kd_session_new(&server->scope, ++server->last_id, peer, endpoint, &funcs, server, &error);
+    session = kd_session_new(&server->scope, ++server->last_id, peer, NULL, endpoint, &funcs,
+                             server, &error);
     if (session == NULL) {
         g_message("%s: %s", peer, error->message);
         return;

@@ -29,6 +29,7 @@ struct KdSession {
     uint64_t id;
     char *peer;
     char *identity;
+    KdDoor *door; /* NULL: nothing guards the transport */
     KdRoute *route;
     KdTick tick;
     guint32 started_tick;
@@ -78,6 +79,7 @@ session_free(KdSession *session)
     g_free(session->close_text);
     g_free(session->identity);
     g_free(session->peer);
+    kd_door_unref(session->door);
     g_free(session);
 }
 
@@ -698,6 +700,7 @@ on_tick(KdTick *tick)
  * @scope: what all sessions share
  * @id: unique among the sessions of the process
  * @peer: who is at the other end, as far as the transport knows
+ * @door: (nullable): what guards the transport; %NULL: nothing does
  * @endpoint: (transfer full): the client's connection; untouched on error
  * @funcs: lives as long as the session
  * @user: for @funcs
@@ -708,8 +711,8 @@ on_tick(KdTick *tick)
  * Returns: (transfer none) (nullable): the session; it frees itself after funcs->ended
  */
 KdSession *
-kd_session_new(const KdSessionScope *scope, uint64_t id, const char *peer, KdEndpoint *endpoint,
-               const KdSessionFuncs *funcs, void *user, GError **error)
+kd_session_new(const KdSessionScope *scope, uint64_t id, const char *peer, KdDoor *door,
+               KdEndpoint *endpoint, const KdSessionFuncs *funcs, void *user, GError **error)
 {
     static const KdRouteFuncs route_funcs = {
         .preamble = on_preamble,
@@ -733,6 +736,7 @@ kd_session_new(const KdSessionScope *scope, uint64_t id, const char *peer, KdEnd
     session->user = user;
     session->id = id;
     session->peer = g_strdup(peer);
+    session->door = door != NULL ? kd_door_ref(door) : NULL;
     session->started_tick = kd_tick_get_now();
     session->started_us = g_get_monotonic_time();
     kd_tick_add(&session->tick, on_tick);

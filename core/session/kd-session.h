@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "kd-door.h"
 #include "kd-inventory.h"
 #include "kd-link.h"
 #include "kd-message.h"
@@ -14,12 +15,14 @@ typedef struct KdSession KdSession;
 /**
  * KdSessionFuncs:
  * @authenticated: the client no longer counts as a stranger
+ * @refused: the client has tried to authenticate and failed; @ended follows
  * @ended: everything is closed; the session frees itself afterwards
  *
  * What the owner of sessions is told.
  */
 typedef struct {
     void (*authenticated)(KdSession *session, void *user);
+    void (*refused)(KdSession *session, void *user);
     void (*ended)(KdSession *session, void *user);
 } KdSessionFuncs;
 
@@ -39,7 +42,7 @@ typedef struct {
     KdParamsSource source;
 } KdSessionScope;
 
-KdSession *kd_session_new(const KdSessionScope *scope, uint64_t id, const char *peer,
+KdSession *kd_session_new(const KdSessionScope *scope, uint64_t id, const char *peer, KdDoor *door,
                           KdEndpoint *endpoint, const KdSessionFuncs *funcs, void *user,
                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void kd_session_close(KdSession *session, KdCloseCode code, const char *text);

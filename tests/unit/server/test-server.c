@@ -133,7 +133,7 @@ test_broken_listener(Fixture *f, gconstpointer user)
     KdTestClient client;
 
     (void)user;
-    g_test_expect_message("kdsrv-server", G_LOG_LEVEL_MESSAGE, "*broken: no more clients*");
+    g_test_expect_message("kdsrv-transport", G_LOG_LEVEL_MESSAGE, "*broken: no more clients*");
     start(f, "broken:name=3 sock:port=0");
     kd_stage_settle();
     g_test_assert_expected_messages();
@@ -301,7 +301,7 @@ test_no_descriptors(Fixture *f, gconstpointer user)
     kd_stage_settle();
     g_assert_no_errno(getrlimit(RLIMIT_NOFILE, &limit));
     low = limit;
-    g_test_expect_message("kdsrv-server", G_LOG_LEVEL_MESSAGE, "no new clients for a while: *");
+    g_test_expect_message("kdsrv-transport", G_LOG_LEVEL_MESSAGE, "no new clients for a while: *");
     kd_room_connect(&closed, 1);
     next_fd = dup(0);
     g_assert_no_errno(next_fd);

@@ -332,8 +332,8 @@ kd_stage_connect(KdStage *stage, KdTestClient *client)
 
     kd_test_client_init(client, stage->is_stream, &endpoint);
     stage->n_started++;
-    stage->session = kd_session_new(&stage->scope, stage->n_started, "127.0.0.1:40312", &endpoint,
-                                    &funcs, stage, &error);
+    stage->session = kd_session_new(&stage->scope, stage->n_started, "127.0.0.1:40312", NULL,
+                                    &endpoint, &funcs, stage, &error);
     g_assert_no_error(error);
     g_assert_nonnull(stage->session);
 }
