@@ -198,6 +198,11 @@ check_offered(const KdTransport *transport, GVariant *params, GError **error)
                     transport->scheme);
         return FALSE;
     }
+    if (kd_params_get_form(transport->params, KD_FORM_SERVER, params) == KD_FORM_SERVER_CLICON) {
+        g_set_error(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED,
+                    "%s: clicon= is not available in this version", transport->scheme);
+        return FALSE;
+    }
     for (const KdParamSpec *spec = transport->params; spec->key != NULL; spec++) {
         g_autoptr(GVariant) value = g_variant_lookup_value(params, spec->key, NULL);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The keys of the tcp transport. */
+/* The keys of the tcp transport; those of its password are the host's. */
 #pragma once
 
 #include <kdsrv/kd-plugin.h>

@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* ---- transport tcp ---- */
+/* ---- transports tcp and ssl ---- */
 
 static uint16_t
 get_port(int fd)
@@ -44,16 +44,17 @@ tcp_start(KdCheckPeer *peer)
         port = g_random_int_range(LOWEST_PORT, HIGHEST_PORT);
         address.sin_port = htons((uint16_t)port);
     } while (bind(peer->fd, (struct sockaddr *)&address, sizeof address) != 0);
-    peer->spec = g_strdup_printf("tcp:port=%d:%d,bind=127.0.0.1", port, port + N_PORTS - 1);
-    peer->spare_spec = g_strdup_printf("tcp:server=127.0.0.1,port=%d", port);
+    const char *scheme = peer->adapter->scheme;
+    peer->spec = g_strdup_printf("%s:port=%d:%d,bind=127.0.0.1", scheme, port, port + N_PORTS - 1);
+    peer->spare_spec = g_strdup_printf("%s:server=127.0.0.1,port=%d", scheme, port);
 }
 
 static void
 tcp_bound(KdCheckPeer *peer, const KdListening *listening)
 {
     g_assert_cmpuint(listening->n_fds, >, 0);
-    peer->client_spec =
-        g_strdup_printf("tcp:server=127.0.0.1,port=%u", get_port(listening->fds[0]));
+    peer->client_spec = g_strdup_printf("%s:server=127.0.0.1,port=%u", peer->adapter->scheme,
+                                        get_port(listening->fds[0]));
 }
 
 static void
@@ -192,6 +193,13 @@ static const KdCheckAdapter adapters[] = {
     {
         .name = "tcp",
         .scheme = "tcp",
+        .start = tcp_start,
+        .stop = tcp_stop,
+        .bound = tcp_bound,
+    },
+    {
+        .name = "ssl",
+        .scheme = "ssl",
         .start = tcp_start,
         .stop = tcp_stop,
         .bound = tcp_bound,

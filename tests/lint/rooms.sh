@@ -61,7 +61,7 @@ count=$(grep -c __has_include "$work/room.c")
 # a path would climb over the wall
 case $room in
 kdsrv | kd) folder=$source/core/cli ;;
-kdsrv-*-tcp) folder=$source/plugins/tcp ;;
+kdsrv-transport-*) folder=$source/plugins/${room#kdsrv-transport-} ;;
 kdsrv-*-com) folder=$source/targets/serial ;;
 *) folder=$source/core/$room ;;
 esac

@@ -234,15 +234,55 @@ test_wrong_bind(void)
 }
 
 static void
-test_clicon(void)
+test_clicon_check(void)
 {
     g_autoptr(GVariant) params = kd_test_params("{'clicon': <'host'>}");
-    g_autoptr(GVariant) plain = kd_test_params("{'password': <'abc'>}");
     g_autoptr(GError) error = NULL;
-    g_assert_true(tcp->check(plain, &error));
-    g_assert_false(tcp->check(params, &error));
-    g_assert_error(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED);
-    g_assert_cmpstr(error->message, ==, "tcp: clicon= is not available in this version");
+    g_assert_true(tcp->check(params, &error));
+    g_assert_no_error(error);
+}
+
+static void
+test_clicon_listen(void)
+{
+    int held[2];
+    uint16_t base = kd_test_hold_ports(held, 2);
+    close(held[1]);
+    g_autofree char *text = g_strdup_printf(
+        "{'clicon': <'127.0.0.1'>, 'port': <(uint16 %u, uint16 %u)>}", base, base + 10);
+    KdListening listening;
+    g_autoptr(GError) error = NULL;
+    uint16_t low = 0;
+    uint16_t high = 0;
+    g_assert_true(listen_with(text, &listening, &error));
+    g_assert_no_error(error);
+    get_bound(&listening, &low, &high);
+    g_assert_cmpuint(low, ==, base + 1);
+    g_assert_cmpuint(high, ==, base + 10);
+    close_listening(&listening);
+    close(held[0]);
+}
+
+static void
+test_clicon_connect(void)
+{
+    uint16_t port = 0;
+    int listener = kd_test_listen(AF_INET, 0, &port);
+    g_autoptr(GVariant) params =
+        kd_test_params("{'clicon': <'127.0.0.1'>, 'port': <(uint16 %u, uint16 %u)>}", port, port);
+    KdTestDone done = {0};
+    KdEndpoint endpoint = {.struct_size = sizeof(endpoint), .fd = -1};
+    const char *peer = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *expected = g_strdup_printf("127.0.0.1:%u", port);
+    tcp->connect_async(kd_test_host_get(), params, NULL, kd_test_on_done, &done);
+    g_autoptr(GAsyncResult) result = kd_test_wait(&done);
+    g_assert_true(tcp->connect_finish(result, &endpoint, &error));
+    g_assert_no_error(error);
+    g_assert_true(g_variant_lookup(endpoint.facts, "peer", "&s", &peer));
+    g_assert_cmpstr(peer, ==, expected);
+    close_endpoint(&endpoint);
+    close(listener);
 }
 
 static void
@@ -346,7 +386,9 @@ main(int argc, char **argv)
     g_test_add_func("/tcp/connect/refusal-names-host-and-port", test_refused);
     g_test_add_func("/tcp/connect/cancel-leaves-nothing", test_cancel_connect);
     g_test_add_func("/tcp/connect/thousand-rounds-keep-no-descriptor", test_no_leak);
-    g_test_add_func("/tcp/check/clicon-is-refused", test_clicon);
+    g_test_add_func("/tcp/clicon/check-lets-it-pass", test_clicon_check);
+    g_test_add_func("/tcp/clicon/client-takes-the-first-free-port", test_clicon_listen);
+    g_test_add_func("/tcp/clicon/server-dials-the-client", test_clicon_connect);
     g_test_add_func("/tcp/check/wrong-bind-is-refused", test_wrong_bind);
     return g_test_run();
 }
