@@ -42,12 +42,19 @@ struct KdE2eProgram {
 
 /* ---- starting ---- */
 
-/* Another device under the name of one that exists, seen by this process alone. */
+/* Other files under names that exist, seen by this process alone. */
 static gboolean
-pretend(const KdE2eSetup *setup)
+mount_all(const char *const *mounts)
 {
-    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-           mount(setup->pretends, setup->device, NULL, MS_BIND, NULL) == 0;
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
+        return FALSE;
+    }
+    for (; mounts[0] != NULL; mounts += 2) {
+        if (mount(mounts[0], mounts[1], NULL, MS_BIND, NULL) != 0) {
+            return FALSE;
+        }
+    }
+    return TRUE;
 }
 
 /* In the child: only what may be called between fork() and exec(). */
@@ -69,7 +76,7 @@ become(const char *const *argv, char **environment, const KdE2eSetup *setup, con
 
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
-    if (setup->pretends != NULL && !pretend(setup)) {
+    if (setup->mounts != NULL && !mount_all(setup->mounts)) {
         _exit(126);
     }
     (void)signal(SIGPIPE, SIG_DFL);

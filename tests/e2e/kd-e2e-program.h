@@ -21,8 +21,8 @@ typedef enum {
  * @environment: (nullable): `NAME=value` and so on, beside what the test has
  * @stdin_path: (nullable): file to read instead of a pipe
  * @n_files: most descriptors that it may have, 0 = as the test
- * @pretends: (nullable): path of a device that shall be mounted over @device, for it alone
- * @device: what @pretends is mounted over
+ * @mounts: (nullable): pairs, up to %NULL: a path, and the one that it shall be mounted over, for
+ *    this program and those that it starts alone
  *
  * What a program starts with that is out of the ordinary.
  */
@@ -30,8 +30,7 @@ typedef struct {
     const char *const *environment;
     const char *stdin_path;
     guint n_files;
-    const char *pretends;
-    const char *device;
+    const char *const *mounts;
 } KdE2eSetup;
 
 KdE2eProgram *kd_e2e_program_new(const char *const *argv, const KdE2eSetup *setup);

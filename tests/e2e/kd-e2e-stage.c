@@ -123,6 +123,7 @@ start_keeper(KdE2eStage *stage)
 void
 kd_e2e_stage_set_up(KdE2eStage *stage, gconstpointer unused)
 {
+    g_autofree char *config = NULL;
     g_autoptr(GError) error = NULL;
 
     (void)unused;
@@ -130,6 +131,9 @@ kd_e2e_stage_set_up(KdE2eStage *stage, gconstpointer unused)
     g_assert_no_error(error);
     /* So that every kd puts its socket there, and only those of this test find it. */
     g_assert_true(g_setenv("XDG_RUNTIME_DIR", stage->folder, TRUE));
+    /* Certificates and known servers of whoever runs the tests are not ours. */
+    config = g_build_filename(stage->folder, "config", NULL);
+    g_assert_true(g_setenv("XDG_CONFIG_HOME", config, TRUE));
     start_keeper(stage);
     take_ports(stage);
 }
@@ -211,13 +215,29 @@ kd_e2e_stage_run(const char *command, const KdE2eSetup *setup, const char *optio
     return kd_e2e_program_new((const char *const *)argv->pdata, setup);
 }
 
-static void
+static char *
 await_ready(KdE2eStage *stage)
 {
-    g_autofree char *line = kd_e2e_program_await(stage->server, KD_E2E_STDERR, "kdsrv: ready: ");
+    char *line = kd_e2e_program_await(stage->server, KD_E2E_STDERR, "kdsrv: ready: ");
     const char *port = strstr(line, "Port=");
 
     stage->port = port != NULL ? (guint)g_ascii_strtoull(port + 5, NULL, 10) : 0;
+    return line;
+}
+
+/**
+ * kd_e2e_stage_build_listen:
+ * @start: a transport with keys: `tcp:hidden`
+ *
+ * Returns: (transfer full): the same, with the ports of the stage to choose from
+ */
+char *
+kd_e2e_stage_build_listen(const KdE2eStage *stage, const char *start)
+{
+    const char *comma = g_str_has_suffix(start, ":") ? "" : ",";
+
+    return g_strdup_printf("%s%sport=%u:%u,bind=127.0.0.1", start, comma, stage->low,
+                           stage->low + KD_E2E_N_PORTS - 1);
 }
 
 static void
@@ -227,11 +247,10 @@ start_server(KdE2eStage *stage, const KdE2eSetup *setup, const char *option, va_
 
     g_assert_null(stage->server);
     g_ptr_array_add(argv, g_strdup("-t"));
-    g_ptr_array_add(argv, g_strdup_printf("tcp:port=%u:%u,bind=127.0.0.1", stage->low,
-                                          stage->low + KD_E2E_N_PORTS - 1));
+    g_ptr_array_add(argv, kd_e2e_stage_build_listen(stage, "tcp:"));
     add_options(argv, option, more);
     stage->server = kd_e2e_program_new((const char *const *)argv->pdata, setup);
-    await_ready(stage);
+    g_free(await_ready(stage));
 }
 
 /**
@@ -265,6 +284,29 @@ kd_e2e_stage_start_with(KdE2eStage *stage, const KdE2eSetup *setup, const char *
     va_start(more, option);
     start_server(stage, setup, option, more);
     va_end(more);
+}
+
+/**
+ * kd_e2e_stage_serve:
+ * @setup: (nullable): what is out of the ordinary
+ * @option: the first of the arguments, transports included, up to %NULL
+ *
+ * Starts the server with transports of the caller's and waits until it is ready.
+ *
+ * Returns: (transfer full): the line that says so
+ */
+char *
+kd_e2e_stage_serve(KdE2eStage *stage, const KdE2eSetup *setup, const char *option, ...)
+{
+    g_autoptr(GPtrArray) argv = build_argv("kdsrv");
+    va_list more;
+
+    g_assert_null(stage->server);
+    va_start(more, option);
+    add_options(argv, option, more);
+    va_end(more);
+    stage->server = kd_e2e_program_new((const char *const *)argv->pdata, setup);
+    return await_ready(stage);
 }
 
 /**

@@ -51,7 +51,9 @@ void kd_e2e_stage_tear_down(KdE2eStage *stage, gconstpointer unused);
 char *kd_e2e_stage_build_path(const KdE2eStage *stage, const char *name);
 void kd_e2e_stage_start(KdE2eStage *stage, const char *option, ...);
 void kd_e2e_stage_start_with(KdE2eStage *stage, const KdE2eSetup *setup, const char *option, ...);
+char *kd_e2e_stage_serve(KdE2eStage *stage, const KdE2eSetup *setup, const char *option, ...);
 void kd_e2e_stage_stop(KdE2eStage *stage);
+char *kd_e2e_stage_build_listen(const KdE2eStage *stage, const char *start);
 char *kd_e2e_stage_build_link(const KdE2eStage *stage, const char *trans);
 KdE2eProgram *kd_e2e_stage_start_kd(const KdE2eStage *stage, const char *trans, const char *option,
                                     ...);

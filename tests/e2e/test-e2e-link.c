@@ -84,7 +84,8 @@ test_com1(KdE2eStage *stage, gconstpointer unused)
     static const char *const probe[] = {"true", NULL};
     g_autofree char *name = NULL;
     int master = open_pty(&name);
-    KdE2eSetup setup = {.pretends = name, .device = "/dev/ttyS0"};
+    const char *const mounts[] = {name, "/dev/ttyS0", NULL};
+    KdE2eSetup setup = {.mounts = mounts};
     g_autoptr(KdE2eProgram) probed = kd_e2e_program_new(probe, &setup);
 
     (void)unused;
