@@ -3,6 +3,7 @@
 #include "kd-dial-up.h"
 
 #include "kd-end.h"
+#include "kd-host-keys.h"
 #include "kd-params.h"
 
 static const char *
@@ -29,7 +30,7 @@ parse_server(const KdRegistry *registry, const char *server, GVariant **params, 
         return NULL;
     }
     parsed = kd_params_parse(scheme, transport->params, KD_FORM_CLIENT, items, &source, error);
-    if (parsed == NULL || (transport->check != NULL && !transport->check(parsed, error))) {
+    if (parsed == NULL || !kd_host_keys_check_stripped(transport, parsed, error)) {
         return NULL;
     }
     if (kd_params_get_form(transport->params, KD_FORM_CLIENT, parsed) == KD_FORM_CLIENT_CLICON) {
@@ -128,6 +129,7 @@ kd_dial_up_async(const KdRegistry *registry, const char *server, GCancellable *c
 {
     GTask *task = g_task_new(NULL, cancellable, callback, user_data);
     g_autoptr(GVariant) params = NULL;
+    g_autoptr(GVariant) stripped = NULL;
     GError *error = NULL;
     const KdTransport *transport = parse_server(registry, server, &params, &error);
 
@@ -138,7 +140,8 @@ kd_dial_up_async(const KdRegistry *registry, const char *server, GCancellable *c
         return;
     }
     g_task_set_task_data(task, (gpointer)transport, NULL);
-    transport->connect_async(kd_registry_get_host(registry), params, cancellable, on_connected,
+    stripped = kd_host_keys_strip(params);
+    transport->connect_async(kd_registry_get_host(registry), stripped, cancellable, on_connected,
                              task);
 }
 

@@ -2,6 +2,7 @@
 /* A plugin's tables, checked and copied at the door: nobody behind it looks at sizes. */
 #include "kd-tables.h"
 
+#include "kd-host-keys.h"
 #include "kd-key-table.h"
 
 #include <string.h>
@@ -139,10 +140,12 @@ copy_transport(const KdTransport *theirs, const char *path, GError **error)
         refuse(error, owner, "it has no summary of one printable line");
         return NULL;
     }
-    if (!kd_key_table_check(own.params, owner, error) || !check_transport(&own, owner, error)) {
+    if (!kd_key_table_check(own.params, owner, error) ||
+        !kd_host_keys_check_own(own.params, owner, error) || !check_transport(&own, owner, error)) {
         return NULL;
     }
-    return g_memdup2(&own, sizeof own);
+    own.params = kd_host_keys_build_table(own.params, own.caps, error);
+    return own.params != NULL ? g_memdup2(&own, sizeof own) : NULL;
 }
 
 static KdTarget *
@@ -166,6 +169,15 @@ copy_target(const KdTarget *theirs, const char *path, GError **error)
         return NULL;
     }
     return g_memdup2(&own, sizeof own);
+}
+
+static void
+free_transport(gpointer pointer)
+{
+    KdTransport *own = pointer;
+
+    g_free((gpointer)own->params);
+    g_free(own);
 }
 
 static gboolean
@@ -236,7 +248,8 @@ fill_tables(KdTables *tables, const char *path, GError **error)
  * @path: for the message
  *
  * Checks a plugin's tables and copies each into a zeroed one of ours, so that members which the
- * plugin's header did not have are %NULL, which is: not offered.
+ * plugin's header did not have are %NULL, which is: not offered. A transport's key table becomes
+ * one that has the host's keys, too.
  *
  * Returns: (transfer full): or %NULL with KD_ERROR_ABI, naming @path
  */
@@ -249,7 +262,7 @@ kd_tables_new(const KdPlugin *plugin, const char *path, GError **error)
         return NULL;
     }
     KdTables *tables = g_new0(KdTables, 1);
-    tables->transports = g_ptr_array_new_with_free_func(g_free);
+    tables->transports = g_ptr_array_new_with_free_func(free_transport);
     tables->targets = g_ptr_array_new_with_free_func(g_free);
     memcpy(&tables->plugin, plugin, MIN(abi.struct_size, sizeof tables->plugin));
     if (!fill_tables(tables, path, error)) {

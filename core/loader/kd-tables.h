@@ -7,10 +7,11 @@
 /**
  * KdTables:
  * @plugin: copy; its own lists are not to be used
- * @transports: (element-type KdTransport): copies
+ * @transports: (element-type KdTransport): copies, with the host's keys among their own
  * @targets: (element-type KdTarget): copies
  *
- * What strings and key tables point to stays the plugin's, which lives as long as the process.
+ * What strings and the rows of key tables point to stays the plugin's, which lives as long as the
+ * process.
  */
 typedef struct {
     KdPlugin plugin;

@@ -27,7 +27,7 @@ is_secret_key(const KdParamSpec *table, const char *start, const char *equals)
     }
     g_autofree char *key = g_ascii_strdown(begin, (gssize)(end - begin));
     /* `passwort=` is a typing error, and what follows it is still the password */
-    if (strstr(key, "pass") != NULL || strcmp(key, "key") == 0) {
+    if (strstr(key, "pass") != NULL || strcmp(key, "key") == 0 || strcmp(key, "pin-value") == 0) {
         return TRUE;
     }
     for (const KdParamSpec *spec = table; spec != NULL && spec->key != NULL; spec++) {
@@ -92,8 +92,8 @@ build_printable(const char *items)
  * @items: (nullable): as typed; need not parse
  *
  * Replaces the value of each secret key by a star, at any depth: the table's, and always
- * `password=` and `key=`. Control characters become `?`, what is longer than a string may be is
- * cut.
+ * `password=`, `key=` and the `pin-value=` of a pkcs11: URI (RFC 7512, 2.4). Control characters
+ * become `?`, what is longer than a string may be is cut.
  *
  * Returns: (transfer full): one line, valid UTF-8
  */

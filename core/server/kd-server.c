@@ -3,6 +3,7 @@
 #include "kd-server.h"
 
 #include "kd-framing.h"
+#include "kd-host-keys.h"
 #include "kd-listener.h"
 #include "kd-session.h"
 #include "kd-strangers.h"
@@ -253,7 +254,7 @@ kd_server_add_transport(KdServer *server, const char *text, GError **error)
         return FALSE;
     }
     params = kd_params_parse(scheme, transport->params, KD_FORM_SERVER, items, NULL, error);
-    if (params == NULL || (transport->check != NULL && !transport->check(params, error)) ||
+    if (params == NULL || !kd_host_keys_check_stripped(transport, params, error) ||
         !check_offered(transport, params, error)) {
         return FALSE;
     }

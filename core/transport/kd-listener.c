@@ -3,6 +3,7 @@
 #include "kd-listener.h"
 
 #include "kd-end.h"
+#include "kd-host-keys.h"
 #include "kd-source-name.h"
 
 #include <errno.h>
@@ -46,7 +47,7 @@ static void accept_next(KdListener *listener);
  * kd_listener_new:
  * @host: given to the transport
  * @transport: can listen
- * @params: a{sv} for it
+ * @params: a{sv} for it, with the host's keys, which it does not see
  * @on_client: told of each client
  * @user: for @on_client
  *
@@ -339,11 +340,11 @@ kd_listener_listen_async(KdListener *listener, GCancellable *cancellable,
                          GAsyncReadyCallback callback, gpointer user_data)
 {
     GTask *task = g_task_new(NULL, cancellable, callback, user_data);
+    g_autoptr(GVariant) stripped = kd_host_keys_strip(listener->params);
 
     g_task_set_task_data(task, listener, NULL);
     g_task_set_check_cancellable(task, FALSE);
-    listener->transport->listen_async(listener->host, listener->params, cancellable, on_listening,
-                                      task);
+    listener->transport->listen_async(listener->host, stripped, cancellable, on_listening, task);
 }
 
 /**

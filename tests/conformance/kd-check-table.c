@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Cases about the tables: what a plugin says of itself, and the strings that its keys refuse. */
 #include "kd-check.h"
+#include "kd-host-keys.h"
 
 #include <string.h>
 
@@ -149,6 +150,15 @@ get_nothing(const char *variable G_GNUC_UNUSED, void *user G_GNUC_UNUSED)
     return NULL;
 }
 
+/* Password and TLS are for the host, which adds their keys */
+static void
+test_host_keys(const KdCheckSubject *subject)
+{
+    g_autoptr(GError) error = NULL;
+    if (!kd_host_keys_check_own(subject->transport->params, subject->transport->scheme, &error))
+        g_error("%s", error->message);
+}
+
 static const KdParamsSource empty_source = {.environment = get_nothing, .machine = "here"};
 
 static void
@@ -281,6 +291,8 @@ kd_check_add_table_cases(const KdCheckSubject *subject)
     kd_check_add_case("table/has-the-functions-of-its-capabilities", test_functions, subject);
     kd_check_add_case("table/scheme-and-summary-are-in-order", test_words, subject);
     kd_check_add_case("params/keys-are-in-order", test_keys, subject);
+    if (subject->transport != NULL)
+        kd_check_add_case("params/leaves-the-keys-of-the-host", test_host_keys, subject);
     kd_check_add_case("params/usage-and-help-come-from-the-table", test_usage, subject);
     kd_check_add_case("params/listing-can-be-parsed-again", test_listing, subject);
     kd_check_add_case("params/bad-inputs-are-refused", test_bad_inputs, subject);

@@ -365,12 +365,6 @@ static const KdParamSpec fake_params[] = {
      .max = G_MAXUINT32,
      .placeholder = "N",
      .help = "number that both ends agree on"},
-    {.key = "password",
-     .type = KD_PARAM_STRING,
-     .flags = KD_PARAM_SECRET,
-     .max_len = 12,
-     .placeholder = "P",
-     .help = "what a client must know; the server asks for it"},
     {.key = "hidden", .type = KD_PARAM_FLAG, .flags = KD_PARAM_SERVER, .help = "is not listed"},
     {0},
 };

@@ -270,7 +270,9 @@ typedef struct {
  * @caps: KD_TRANSPORT_LISTEN and so on
  * @scheme: what stands before the colon; lower case letters and digits
  * @summary: one line for --list-plugins
- * @params: the keys
+ * @params: the keys, without those of the host: `password` and `password-file`, which every
+ *    transport gets, and `proto`, `certuser`, `machuser`, `clientcert` and `ca`, which
+ *    %KD_TRANSPORT_TLS brings; none of their values ever reaches a plugin
  * @check: (nullable): what a table can't say about the parsed keys (a{sv})
  * @listen_async: opens the listening sockets
  * @listen_finish: fills a #KdListening

@@ -56,12 +56,7 @@ static int dialled_fd = -1; /* what the pair transport hands over next */
 
 /* ---- a transport whose dialling finds the test ---- */
 
-static const KdParamSpec pair_params[] = {{.key = "password",
-                                           .type = KD_PARAM_STRING,
-                                           .flags = KD_PARAM_SECRET,
-                                           .max_len = 12,
-                                           .help = "is never shown"},
-                                          {0}};
+static const KdParamSpec pair_params[] = {{0}};
 
 static void
 pair_connect_async(const KdHost *host, GVariant *params, GCancellable *cancellable,

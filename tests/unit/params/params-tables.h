@@ -2,8 +2,6 @@
 /* Tables of keys that params is tried on; those of the documented transports as they will be. */
 #pragma once
 
-#include "../../../plugins/tcp/tcp-params.h"
-
 #include <kd-params.h>
 
 #define PASSWORD                                                                             \
@@ -44,6 +42,48 @@
     }
 
 static const char *const protos[] = {"tls1", "pct1", "ssl2", "ssl3", "tls1.2", "tls1.3", NULL};
+
+static const KdParamSpec tcp_table[] = {
+    SERVER,
+    CLIENT_CLICON,
+    {.key = "port",
+     .type = KD_PARAM_PORTS,
+     .flags = KD_PARAM_REQUIRED | KD_PARAM_SERVER | KD_PARAM_CLIENT_CLICON,
+     .min = 1,
+     .max = 65535,
+     .placeholder = "S",
+     .help = "port to listen on, or LOW:HIGH for the first free one of a range"},
+    {.key = "port",
+     .type = KD_PARAM_PORTS,
+     .flags = KD_PARAM_REQUIRED | KD_PARAM_EXACT | KD_PARAM_CLIENT | KD_PARAM_SERVER_CLICON,
+     .min = 1,
+     .max = 65535,
+     .placeholder = "S",
+     .help = "port to dial"},
+    {.key = "clicon",
+     .type = KD_PARAM_HOST,
+     .flags = KD_PARAM_REQUIRED | KD_PARAM_SERVER_CLICON,
+     .placeholder = "C",
+     .help = "name or address of the client to dial"},
+    HIDDEN,
+    PASSWORD,
+    {.key = "ipversion",
+     .type = KD_PARAM_UINT,
+     .min = 6,
+     .max = 6,
+     .placeholder = "6",
+     .help = "uses IPv6 only; without it both versions are used"},
+    {.key = "IcfEnable",
+     .type = KD_PARAM_FLAG,
+     .flags = KD_PARAM_SERVER,
+     .help = "opens the port in this machine's firewall"},
+    {.key = "bind",
+     .type = KD_PARAM_HOST,
+     .flags = KD_PARAM_EXTENSION | KD_PARAM_SERVER,
+     .placeholder = "ADDRESS",
+     .help = "address to listen on; without it all of them"},
+    {0},
+};
 
 static const KdParamSpec npipe_table[] = {
     SERVER,
@@ -191,8 +231,8 @@ static const struct {
     const char *scheme;
     const KdParamSpec *table;
 } all_tables[] = {
-    {"tcp", tcp_params}, {"npipe", npipe_table},   {"com", com_table},   {"spipe", spipe_table},
-    {"ssl", ssl_table},  {"serial", serial_table}, {"link", link_table}, {"kdsrv", kdsrv_table},
+    {"tcp", tcp_table}, {"npipe", npipe_table},   {"com", com_table},   {"spipe", spipe_table},
+    {"ssl", ssl_table}, {"serial", serial_table}, {"link", link_table}, {"kdsrv", kdsrv_table},
 };
 
 static const KdForm all_forms[] = {KD_FORM_SERVER, KD_FORM_CLIENT, KD_FORM_SERVER_CLICON,

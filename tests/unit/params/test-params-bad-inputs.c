@@ -81,9 +81,9 @@ test_each_fault_is_there(void)
         "more than 64 items",
         "has a control character",
     };
-    g_auto(GStrv) inputs = kd_params_build_bad_inputs("tcp", tcp_params, KD_FORM_SERVER);
+    g_auto(GStrv) inputs = kd_params_build_bad_inputs("tcp", tcp_table, KD_FORM_SERVER);
     for (gsize i = 0; i < G_N_ELEMENTS(faults); i++)
-        assert_has_message(inputs, "tcp", tcp_params, KD_FORM_SERVER, faults[i]);
+        assert_has_message(inputs, "tcp", tcp_table, KD_FORM_SERVER, faults[i]);
 }
 
 static void
@@ -92,15 +92,15 @@ test_faults_of_other_types(void)
     g_auto(GStrv) ssl = kd_params_build_bad_inputs("ssl", ssl_table, KD_FORM_CLIENT);
     g_auto(GStrv) link = kd_params_build_bad_inputs("link", link_table, KD_FORM_TARGET);
     g_auto(GStrv) serial = kd_params_build_bad_inputs("com", serial_table, KD_FORM_TARGET);
-    g_auto(GStrv) tcp = kd_params_build_bad_inputs("tcp", tcp_params, KD_FORM_CLIENT);
+    g_auto(GStrv) tcp = kd_params_build_bad_inputs("tcp", tcp_table, KD_FORM_CLIENT);
     assert_has_message(ssl, "ssl", ssl_table, KD_FORM_CLIENT, "proto=no-such-word: must be one of");
     assert_has_message(ssl, "ssl", ssl_table, KD_FORM_CLIENT, "exclude each other");
     assert_has_message(ssl, "ssl", ssl_table, KD_FORM_CLIENT, "certuser= or machuser= is missing");
     assert_has_message(link, "link", link_table, KD_FORM_TARGET, "must be an absolute path");
     assert_has_message(link, "link", link_table, KD_FORM_TARGET, "channel=63: must be");
     assert_has_message(serial, "com", serial_table, KD_FORM_TARGET, "write port=com2");
-    assert_has_message(tcp, "tcp", tcp_params, KD_FORM_CLIENT, "a range can't be dialled");
-    assert_has_message(tcp, "tcp", tcp_params, KD_FORM_CLIENT, "server= is missing");
+    assert_has_message(tcp, "tcp", tcp_table, KD_FORM_CLIENT, "a range can't be dialled");
+    assert_has_message(tcp, "tcp", tcp_table, KD_FORM_CLIENT, "server= is missing");
 }
 
 int

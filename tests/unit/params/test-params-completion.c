@@ -14,18 +14,18 @@ assert_offered(const char *scheme, const KdParamSpec *table, KdForm form, const 
 static void
 test_scheme(void)
 {
-    assert_offered("tcp", tcp_params, KD_FORM_SERVER, "", "tcp:");
-    assert_offered("tcp", tcp_params, KD_FORM_SERVER, "t", "tcp:");
-    assert_offered("tcp", tcp_params, KD_FORM_SERVER, "npipe", "");
-    assert_offered("tcp", tcp_params, KD_FORM_SERVER, "npipe:", "");
-    assert_offered("tcp", tcp_params, KD_FORM_SERVER, "tcpx:", "");
+    assert_offered("tcp", tcp_table, KD_FORM_SERVER, "", "tcp:");
+    assert_offered("tcp", tcp_table, KD_FORM_SERVER, "t", "tcp:");
+    assert_offered("tcp", tcp_table, KD_FORM_SERVER, "npipe", "");
+    assert_offered("tcp", tcp_table, KD_FORM_SERVER, "npipe:", "");
+    assert_offered("tcp", tcp_table, KD_FORM_SERVER, "tcpx:", "");
 }
 
 static void
 test_keys(void)
 {
-    assert_offered("tcp", tcp_params, KD_FORM_SERVER, "tcp:po", "tcp:port=");
-    assert_offered("tcp", tcp_params, KD_FORM_SERVER, "TCP:PO", "TCP:port=");
+    assert_offered("tcp", tcp_table, KD_FORM_SERVER, "tcp:po", "tcp:port=");
+    assert_offered("tcp", tcp_table, KD_FORM_SERVER, "TCP:PO", "TCP:port=");
     assert_offered("com", com_table, KD_FORM_SERVER,
                    "com:", "com:port= com:baud= com:channel= com:hidden com:password=");
     assert_offered("com", com_table, KD_FORM_CLIENT,
@@ -35,17 +35,17 @@ test_keys(void)
 static void
 test_only_what_may_still_come(void)
 {
-    assert_offered("tcp", tcp_params, KD_FORM_SERVER, "tcp:port=51,",
+    assert_offered("tcp", tcp_table, KD_FORM_SERVER, "tcp:port=51,",
                    "tcp:port=51,clicon= tcp:port=51,hidden tcp:port=51,password= "
                    "tcp:port=51,ipversion= tcp:port=51,IcfEnable tcp:port=51,bind=");
-    assert_offered("tcp", tcp_params, KD_FORM_SERVER, "tcp:port=51,hidden,",
+    assert_offered("tcp", tcp_table, KD_FORM_SERVER, "tcp:port=51,hidden,",
                    "tcp:port=51,hidden,password= tcp:port=51,hidden,ipversion= "
                    "tcp:port=51,hidden,IcfEnable tcp:port=51,hidden,bind=");
-    assert_offered("tcp", tcp_params, KD_FORM_SERVER, "tcp:port=51,clicon=c,",
+    assert_offered("tcp", tcp_table, KD_FORM_SERVER, "tcp:port=51,clicon=c,",
                    "tcp:port=51,clicon=c,password= tcp:port=51,clicon=c,ipversion=");
-    assert_offered("tcp", tcp_params, KD_FORM_CLIENT,
+    assert_offered("tcp", tcp_table, KD_FORM_CLIENT,
                    "tcp:", "tcp:server= tcp:clicon= tcp:port= tcp:password= tcp:ipversion=");
-    assert_offered("tcp", tcp_params, KD_FORM_CLIENT, "tcp:server=h,c", "");
+    assert_offered("tcp", tcp_table, KD_FORM_CLIENT, "tcp:server=h,c", "");
 }
 
 static void
@@ -63,10 +63,10 @@ test_values(void)
                    "ssl:proto=tls1 ssl:proto=tls1.2 ssl:proto=tls1.3");
     assert_offered("ssl", ssl_table, KD_FORM_SERVER, "ssl:port=1,PROTO=s",
                    "ssl:port=1,PROTO=ssl2 ssl:port=1,PROTO=ssl3");
-    assert_offered("tcp", tcp_params, KD_FORM_SERVER,
+    assert_offered("tcp", tcp_table, KD_FORM_SERVER,
                    "tcp:port=1,ipversion=", "tcp:port=1,ipversion=6");
-    assert_offered("tcp", tcp_params, KD_FORM_SERVER, "tcp:port=", "");
-    assert_offered("tcp", tcp_params, KD_FORM_SERVER, "tcp:nothing=", "");
+    assert_offered("tcp", tcp_table, KD_FORM_SERVER, "tcp:port=", "");
+    assert_offered("tcp", tcp_table, KD_FORM_SERVER, "tcp:nothing=", "");
 }
 
 static void
@@ -81,9 +81,9 @@ test_nested(void)
 static void
 test_wrong_so_far(void)
 {
-    assert_offered("tcp", tcp_params, KD_FORM_SERVER, "tcp:,", "");
-    assert_offered("tcp", tcp_params, KD_FORM_SERVER, "tcp:port=1,,", "");
-    assert_offered("tcp", tcp_params, KD_FORM_SERVER, "tcp:\xff", "");
+    assert_offered("tcp", tcp_table, KD_FORM_SERVER, "tcp:,", "");
+    assert_offered("tcp", tcp_table, KD_FORM_SERVER, "tcp:port=1,,", "");
+    assert_offered("tcp", tcp_table, KD_FORM_SERVER, "tcp:\xff", "");
 }
 
 int

@@ -24,10 +24,10 @@ build_bound_port(guint16 low, guint16 high)
 static void
 test_capitalises_and_stars(void)
 {
-    assert_listed("tcp", tcp_params, KD_FORM_SERVER,
+    assert_listed("tcp", tcp_table, KD_FORM_SERVER,
                   "ipversion=6,password=abc123,icfenable,hidden,port=5005", NULL,
                   "tcp:Port=5005,Hidden,Password=*,Ipversion=6,IcfEnable");
-    assert_listed("tcp", tcp_params, KD_FORM_CLIENT, "port=5005,server=\\\\BOX", NULL,
+    assert_listed("tcp", tcp_table, KD_FORM_CLIENT, "port=5005,server=\\\\BOX", NULL,
                   "tcp:Server=BOX,Port=5005");
     assert_listed("npipe", npipe_table, KD_FORM_SERVER, "pipe=rabbit", NULL, "npipe:Pipe=rabbit");
     assert_listed("com", com_table, KD_FORM_SERVER, "port=com2,baud=115200,channel=3", NULL,
@@ -37,10 +37,10 @@ test_capitalises_and_stars(void)
 static void
 test_range(void)
 {
-    assert_listed("tcp", tcp_params, KD_FORM_SERVER, "port=51000:51010",
+    assert_listed("tcp", tcp_table, KD_FORM_SERVER, "port=51000:51010",
                   build_bound_port(51002, 51010), "tcp:Port=51002:51010");
-    assert_listed("tcp", tcp_params, KD_FORM_SERVER, "port=51:60", NULL, "tcp:Port=51:60");
-    assert_listed("tcp", tcp_params, KD_FORM_SERVER, "port=51:60", build_bound_port(60, 60),
+    assert_listed("tcp", tcp_table, KD_FORM_SERVER, "port=51:60", NULL, "tcp:Port=51:60");
+    assert_listed("tcp", tcp_table, KD_FORM_SERVER, "port=51:60", build_bound_port(60, 60),
                   "tcp:Port=60");
 }
 
@@ -66,10 +66,10 @@ static void
 test_listing_parses_again(void)
 {
     static const char *const items = "port=51:60,hidden,ipversion=6,IcfEnable,bind=::1";
-    g_autoptr(GVariant) params = parse_right("tcp", tcp_params, KD_FORM_SERVER, items, NULL);
-    g_autofree char *listing = kd_params_build_listing("tcp", tcp_params, params, NULL);
+    g_autoptr(GVariant) params = parse_right("tcp", tcp_table, KD_FORM_SERVER, items, NULL);
+    g_autofree char *listing = kd_params_build_listing("tcp", tcp_table, params, NULL);
     g_autoptr(GVariant) again =
-        parse_right("tcp", tcp_params, KD_FORM_SERVER, listing + strlen("tcp:"), NULL);
+        parse_right("tcp", tcp_table, KD_FORM_SERVER, listing + strlen("tcp:"), NULL);
     g_assert_true(g_variant_equal(params, again));
 }
 
@@ -84,7 +84,7 @@ assert_masked(const KdParamSpec *table, const char *items, const char *expected)
 static void
 test_masks_as_typed(void)
 {
-    assert_masked(tcp_params, "PORT=1,PassWord=hunter2,Hidden", "PORT=1,PassWord=*,Hidden");
+    assert_masked(tcp_table, "PORT=1,PassWord=hunter2,Hidden", "PORT=1,PassWord=*,Hidden");
     assert_masked(NULL, "password=a", "password=*");
     assert_masked(NULL, "port=1,key=1.2.3.4,target=h", "port=1,key=*,target=h");
     assert_masked(NULL, "password=@{a,b{c}},port=1", "password=*,port=1");

@@ -22,7 +22,7 @@ get_variable(const char *variable, void *user)
 static void
 test_any_case(void)
 {
-    assert_parses("tcp", tcp_params, KD_FORM_SERVER, "PORT=51,Hidden,ICFENABLE,PassWord=aB9",
+    assert_parses("tcp", tcp_table, KD_FORM_SERVER, "PORT=51,Hidden,ICFENABLE,PassWord=aB9",
                   "{'port': <(51, 51)>, 'hidden': <true>, 'password': <'aB9'>, "
                   "'IcfEnable': <true>}");
 }
@@ -47,15 +47,15 @@ test_nested_value(void)
 static void
 test_unknown_key(void)
 {
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "port=1,prot=2", KD_ERROR_PARAM_UNKNOWN,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "port=1,prot=2", KD_ERROR_PARAM_UNKNOWN,
                  "tcp: unknown key prot (did you mean port?)");
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "port=1, hidden", KD_ERROR_PARAM_UNKNOWN,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "port=1, hidden", KD_ERROR_PARAM_UNKNOWN,
                  "tcp: unknown key  hidden (did you mean hidden?)");
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "port=1,pass=abc", KD_ERROR_PARAM_UNKNOWN,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "port=1,pass=abc", KD_ERROR_PARAM_UNKNOWN,
                  "tcp: unknown key pass (did you mean password?)");
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "port=1,elephant=x", KD_ERROR_PARAM_UNKNOWN,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "port=1,elephant=x", KD_ERROR_PARAM_UNKNOWN,
                  "tcp: unknown key elephant");
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "port=1,Z\xc3\xbcrich", KD_ERROR_PARAM_UNKNOWN,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "port=1,Z\xc3\xbcrich", KD_ERROR_PARAM_UNKNOWN,
                  "tcp: unknown key Z??rich");
 }
 
@@ -63,20 +63,20 @@ static void
 test_long_unknown_key(void)
 {
     g_autofree char *key = g_strnfill(4000, 'k');
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, key, KD_ERROR_PARAM_UNKNOWN,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, key, KD_ERROR_PARAM_UNKNOWN,
                  "tcp: unknown key kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk...");
 }
 
 static void
 test_key_of_other_form(void)
 {
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "port=1,server=h", KD_ERROR_PARAM_UNKNOWN,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "port=1,server=h", KD_ERROR_PARAM_UNKNOWN,
                  "tcp: server= is only for clients");
-    assert_wrong("tcp", tcp_params, KD_FORM_CLIENT, "server=h,port=1,hidden",
-                 KD_ERROR_PARAM_UNKNOWN, "tcp: hidden is not for clients");
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "port=1,clicon=c,hidden",
-                 KD_ERROR_PARAM_UNKNOWN, "tcp: hidden does not go with clicon=");
-    assert_wrong("tcp", tcp_params, KD_FORM_CLIENT, "server=h,clicon=c,port=1",
+    assert_wrong("tcp", tcp_table, KD_FORM_CLIENT, "server=h,port=1,hidden", KD_ERROR_PARAM_UNKNOWN,
+                 "tcp: hidden is not for clients");
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "port=1,clicon=c,hidden", KD_ERROR_PARAM_UNKNOWN,
+                 "tcp: hidden does not go with clicon=");
+    assert_wrong("tcp", tcp_table, KD_FORM_CLIENT, "server=h,clicon=c,port=1",
                  KD_ERROR_PARAM_UNKNOWN, "tcp: server= does not go with clicon=");
     assert_wrong("npipe", npipe_table, KD_FORM_SERVER, "pipe=a,clicon=c", KD_ERROR_PARAM_UNKNOWN,
                  "npipe: clicon= is only for clients");
@@ -87,20 +87,20 @@ test_key_of_other_form(void)
 static void
 test_duplicate(void)
 {
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "port=1,PORT=1", KD_ERROR_PARAM_INVALID,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "port=1,PORT=1", KD_ERROR_PARAM_INVALID,
                  "tcp: port= is given twice");
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "port=1,hidden,hidden", KD_ERROR_PARAM_INVALID,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "port=1,hidden,hidden", KD_ERROR_PARAM_INVALID,
                  "tcp: hidden is given twice");
 }
 
 static void
 test_missing(void)
 {
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "", KD_ERROR_PARAM_MISSING,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "", KD_ERROR_PARAM_MISSING,
                  "tcp: port= is missing");
-    assert_wrong("tcp", tcp_params, KD_FORM_CLIENT, "port=1", KD_ERROR_PARAM_MISSING,
+    assert_wrong("tcp", tcp_table, KD_FORM_CLIENT, "port=1", KD_ERROR_PARAM_MISSING,
                  "tcp: server= is missing");
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER_CLICON, "port=1", KD_ERROR_PARAM_MISSING,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER_CLICON, "port=1", KD_ERROR_PARAM_MISSING,
                  "tcp: clicon= is missing");
     assert_wrong("com", com_table, KD_FORM_SERVER, "port=com1,baud=9600", KD_ERROR_PARAM_MISSING,
                  "com: channel= is missing");
@@ -130,17 +130,17 @@ static void
 test_clicon_changes_form(void)
 {
     g_autoptr(GVariant) server =
-        parse_right("tcp", tcp_params, KD_FORM_SERVER, "port=1,CliCon=c", NULL);
+        parse_right("tcp", tcp_table, KD_FORM_SERVER, "port=1,CliCon=c", NULL);
     g_autoptr(GVariant) client =
-        parse_right("tcp", tcp_params, KD_FORM_CLIENT, "clicon=s,port=5:9", NULL);
-    g_autoptr(GVariant) plain = parse_right("tcp", tcp_params, KD_FORM_SERVER, "port=1", NULL);
+        parse_right("tcp", tcp_table, KD_FORM_CLIENT, "clicon=s,port=5:9", NULL);
+    g_autoptr(GVariant) plain = parse_right("tcp", tcp_table, KD_FORM_SERVER, "port=1", NULL);
     assert_params(server, "{'port': <(1, 1)>, 'clicon': <'c'>}");
     assert_params(client, "{'clicon': <'s'>, 'port': <(5, 9)>}");
-    g_assert_cmpint(kd_params_get_form(tcp_params, KD_FORM_SERVER, server), ==,
+    g_assert_cmpint(kd_params_get_form(tcp_table, KD_FORM_SERVER, server), ==,
                     KD_FORM_SERVER_CLICON);
-    g_assert_cmpint(kd_params_get_form(tcp_params, KD_FORM_CLIENT, client), ==,
+    g_assert_cmpint(kd_params_get_form(tcp_table, KD_FORM_CLIENT, client), ==,
                     KD_FORM_CLIENT_CLICON);
-    g_assert_cmpint(kd_params_get_form(tcp_params, KD_FORM_SERVER, plain), ==, KD_FORM_SERVER);
+    g_assert_cmpint(kd_params_get_form(tcp_table, KD_FORM_SERVER, plain), ==, KD_FORM_SERVER);
     g_assert_cmpint(kd_params_get_form(com_table, KD_FORM_TARGET, plain), ==, KD_FORM_TARGET);
 }
 
@@ -149,9 +149,9 @@ test_who_dials_gives_the_exact_port(void)
 {
     const char *message = "tcp: port=51:60: a range can't be dialled: must be a port from 1 to "
                           "65535";
-    assert_wrong("tcp", tcp_params, KD_FORM_CLIENT, "server=h,port=51:60", KD_ERROR_PARAM_INVALID,
+    assert_wrong("tcp", tcp_table, KD_FORM_CLIENT, "server=h,port=51:60", KD_ERROR_PARAM_INVALID,
                  message);
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "clicon=h,port=51:60", KD_ERROR_PARAM_INVALID,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "clicon=h,port=51:60", KD_ERROR_PARAM_INVALID,
                  message);
 }
 
@@ -232,11 +232,11 @@ static void
 test_checks_items_itself(void)
 {
     g_autofree char *fill = g_strnfill(KD_PARAMS_MAX_BYTES + 1, 'a');
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, fill, KD_ERROR_PARAM_INVALID,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, fill, KD_ERROR_PARAM_INVALID,
                  "tcp: longer than 4096 bytes");
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "port=1\r", KD_ERROR_PARAM_INVALID,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "port=1\r", KD_ERROR_PARAM_INVALID,
                  "tcp: has a control character in it");
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "port=\xff", KD_ERROR_PARAM_INVALID,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "port=\xff", KD_ERROR_PARAM_INVALID,
                  "tcp: not valid UTF-8");
 }
 

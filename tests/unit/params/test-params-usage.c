@@ -11,9 +11,9 @@ typedef struct {
 
 static const KdUsageCase documented[] = {
     {"npipe", npipe_table, KD_FORM_SERVER, "npipe:pipe=N[,hidden][,password=P][,IcfEnable]"},
-    {"tcp", tcp_params, KD_FORM_SERVER,
+    {"tcp", tcp_table, KD_FORM_SERVER,
      "tcp:port=S[,hidden][,password=P][,ipversion=6][,IcfEnable]"},
-    {"tcp", tcp_params, KD_FORM_SERVER_CLICON, "tcp:port=S,clicon=C[,password=P][,ipversion=6]"},
+    {"tcp", tcp_table, KD_FORM_SERVER_CLICON, "tcp:port=S,clicon=C[,password=P][,ipversion=6]"},
     {"com", com_table, KD_FORM_SERVER, "com:port=P,baud=B,channel=N[,hidden][,password=P]"},
     {"spipe", spipe_table, KD_FORM_SERVER,
      "spipe:proto=X,{certuser=C|machuser=C},pipe=N[,hidden][,password=P]"},
@@ -23,8 +23,8 @@ static const KdUsageCase documented[] = {
      "ssl:proto=X,{certuser=C|machuser=C},port=S,clicon=C[,password=P]"},
     {"npipe", npipe_table, KD_FORM_CLIENT, "npipe:server=HOST,pipe=N[,password=P]"},
     {"npipe", npipe_table, KD_FORM_CLIENT_CLICON, "npipe:clicon=HOST,pipe=N[,password=P]"},
-    {"tcp", tcp_params, KD_FORM_CLIENT, "tcp:server=HOST,port=S[,password=P][,ipversion=6]"},
-    {"tcp", tcp_params, KD_FORM_CLIENT_CLICON, "tcp:clicon=HOST,port=S[,password=P][,ipversion=6]"},
+    {"tcp", tcp_table, KD_FORM_CLIENT, "tcp:server=HOST,port=S[,password=P][,ipversion=6]"},
+    {"tcp", tcp_table, KD_FORM_CLIENT_CLICON, "tcp:clicon=HOST,port=S[,password=P][,ipversion=6]"},
     {"com", com_table, KD_FORM_CLIENT, "com:port=P,baud=B,channel=N[,password=P]"},
     {"spipe", spipe_table, KD_FORM_CLIENT,
      "spipe:server=HOST,proto=X,{certuser=C|machuser=C},pipe=N[,password=P]"},
@@ -66,7 +66,7 @@ test_nothing_required(void)
 static void
 test_help(void)
 {
-    g_autofree char *help = kd_params_build_help("tcp", tcp_params, KD_FORM_SERVER);
+    g_autofree char *help = kd_params_build_help("tcp", tcp_table, KD_FORM_SERVER);
     g_assert_cmpstr(
         help, ==,
         "tcp:port=S[,hidden][,password=P][,ipversion=6][,IcfEnable]\n"
@@ -74,9 +74,8 @@ test_help(void)
         "  port=S        port to listen on, or LOW:HIGH for the first free one of a range; a port "
         "from 1 to 65535, or LOW:HIGH\n"
         "  clicon=C      name or address of the client to dial\n"
-        "  hidden        keeps the server out of listings; it stays reachable\n"
-        "  password=P    letters and digits, case-sensitive; a client must give the same one; at "
-        "most 12\n"
+        "  hidden        is not listed\n"
+        "  password=P    letters and digits; at most 12\n"
         "  ipversion=6   uses IPv6 only; without it both versions are used\n"
         "  IcfEnable     opens the port in this machine's firewall\n"
         "  bind=ADDRESS  address to listen on; without it all of them (ours)\n");

@@ -5,15 +5,15 @@
 static void
 assert_wrong_port(const char *items, const char *message)
 {
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, items, KD_ERROR_PARAM_INVALID, message);
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, items, KD_ERROR_PARAM_INVALID, message);
 }
 
 static void
 test_ports(void)
 {
-    assert_parses("tcp", tcp_params, KD_FORM_SERVER, "port=1", "{'port': <(1, 1)>}");
-    assert_parses("tcp", tcp_params, KD_FORM_SERVER, "port=51:60", "{'port': <(51, 60)>}");
-    assert_parses("tcp", tcp_params, KD_FORM_SERVER, "port=65535:65535",
+    assert_parses("tcp", tcp_table, KD_FORM_SERVER, "port=1", "{'port': <(1, 1)>}");
+    assert_parses("tcp", tcp_table, KD_FORM_SERVER, "port=51:60", "{'port': <(51, 60)>}");
+    assert_parses("tcp", tcp_table, KD_FORM_SERVER, "port=65535:65535",
                   "{'port': <(65535, 65535)>}");
 }
 
@@ -54,7 +54,7 @@ test_uint(void)
     assert_wrong("com", com_table, KD_FORM_SERVER, "port=com1,baud=18446744073709551616,channel=1",
                  KD_ERROR_PARAM_INVALID,
                  "com: baud=18446744073709551616: must be a number from 50");
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "port=1,ipversion=4", KD_ERROR_PARAM_INVALID,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "port=1,ipversion=4", KD_ERROR_PARAM_INVALID,
                  "tcp: ipversion=4: must be 6");
 }
 
@@ -71,15 +71,15 @@ test_choice(void)
 static void
 test_host(void)
 {
-    assert_parses("tcp", tcp_params, KD_FORM_CLIENT, "server=\\\\BOX,port=1",
+    assert_parses("tcp", tcp_table, KD_FORM_CLIENT, "server=\\\\BOX,port=1",
                   "{'server': <'BOX'>, 'port': <(1, 1)>}");
-    assert_parses("tcp", tcp_params, KD_FORM_CLIENT, "server=//box,port=1",
+    assert_parses("tcp", tcp_table, KD_FORM_CLIENT, "server=//box,port=1",
                   "{'server': <'box'>, 'port': <(1, 1)>}");
-    assert_parses("tcp", tcp_params, KD_FORM_CLIENT, "server=fe80::1%eth0,port=1",
+    assert_parses("tcp", tcp_table, KD_FORM_CLIENT, "server=fe80::1%eth0,port=1",
                   "{'server': <'fe80::1%eth0'>, 'port': <(1, 1)>}");
-    assert_wrong("tcp", tcp_params, KD_FORM_CLIENT, "server=\\\\,port=1", KD_ERROR_PARAM_INVALID,
+    assert_wrong("tcp", tcp_table, KD_FORM_CLIENT, "server=\\\\,port=1", KD_ERROR_PARAM_INVALID,
                  "tcp: server=: must be a host name or an address");
-    assert_wrong("tcp", tcp_params, KD_FORM_CLIENT, "server=a b,port=1", KD_ERROR_PARAM_INVALID,
+    assert_wrong("tcp", tcp_table, KD_FORM_CLIENT, "server=a b,port=1", KD_ERROR_PARAM_INVALID,
                  "tcp: server=: a host name has no spaces");
 }
 
@@ -156,22 +156,22 @@ test_lengths(void)
 static void
 test_flag(void)
 {
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "port=1,hidden=1", KD_ERROR_PARAM_INVALID,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "port=1,hidden=1", KD_ERROR_PARAM_INVALID,
                  "tcp: hidden takes no value");
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "port=1,hidden=", KD_ERROR_PARAM_INVALID,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "port=1,hidden=", KD_ERROR_PARAM_INVALID,
                  "tcp: hidden takes no value");
 }
 
 static void
 test_password(void)
 {
-    assert_parses("tcp", tcp_params, KD_FORM_SERVER, "port=1,password=twelve12CHAR",
+    assert_parses("tcp", tcp_table, KD_FORM_SERVER, "port=1,password=twelve12CHAR",
                   "{'port': <(1, 1)>, 'password': <'twelve12CHAR'>}");
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "port=1,password=thirteenchars",
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "port=1,password=thirteenchars",
                  KD_ERROR_PARAM_INVALID, "tcp: password=*: at most 12 letters and digits");
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "port=1,password=p@ss", KD_ERROR_PARAM_INVALID,
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "port=1,password=p@ss", KD_ERROR_PARAM_INVALID,
                  "tcp: password=*: must be letters and digits only");
-    assert_wrong("tcp", tcp_params, KD_FORM_SERVER, "port=1,password=p\xc3\xbcss",
+    assert_wrong("tcp", tcp_table, KD_FORM_SERVER, "port=1,password=p\xc3\xbcss",
                  KD_ERROR_PARAM_INVALID, "tcp: password=*: must be letters and digits only");
 }
 
