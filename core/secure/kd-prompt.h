@@ -4,6 +4,8 @@
 
 #include <gio/gio.h>
 
+#define KD_PROMPT_MAX_BYTES 1024u /* in an answer */
+
 gboolean kd_prompt_is_possible(void);
 void kd_prompt_async(const char *question, gboolean is_secret, GCancellable *cancellable,
                      GAsyncReadyCallback callback, gpointer user_data);
