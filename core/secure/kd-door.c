@@ -65,6 +65,11 @@ kd_door_new(KdTlsRole role, const KdTransport *transport, GVariant *params, KdPa
         !find_password(params, fallback, &door->password, error)) {
         return NULL;
     }
+    /* It takes its time, so not while sessions wait for it. */
+    if (role == KD_TLS_SERVER && door->password != NULL &&
+        kd_password_get_verifier(door->password, error) == NULL) {
+        return NULL;
+    }
     if ((transport->caps & KD_TRANSPORT_TLS) != 0) {
         door->tls = kd_tls_config_new(role, transport->scheme, params, error);
         if (door->tls == NULL) {

@@ -8,6 +8,7 @@
 
 #define KD_SCRAM_PLAIN     "SCRAM-SHA-256"      /* where nothing else guards the connection */
 #define KD_SCRAM_BOUND     "SCRAM-SHA-256-PLUS" /* over TLS, bound to it                     */
+#define KD_SCRAM_USER      "kd"                 /* the only one: a password has no user       */
 #define KD_SCRAM_KEY_BYTES 32u
 
 typedef struct KdScram KdScram;
