@@ -5,7 +5,7 @@
 #include <kdsrv/kd-plugin.h>
 
 #define KD_PROTOCOL_MAJOR 1
-#define KD_PROTOCOL_MINOR 1
+#define KD_PROTOCOL_MINOR 2
 
 #define KD_PREAMBLE_BYTES 16u
 #define KD_HEADER_BYTES   16u

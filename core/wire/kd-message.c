@@ -4,6 +4,7 @@
 
 #include "kd-text.h"
 #include "kd-tlv.h"
+#include "kd-transcript.h"
 
 #include <string.h>
 
@@ -20,6 +21,7 @@ enum {
     AUTH_MECHANISM = 1,
     AUTH_STEP = 2,
     AUTH_IS_DONE = 3,
+    AUTH_FINISHED = 4,
 };
 
 enum {
@@ -169,6 +171,17 @@ kd_hello_free(KdHello *hello)
     g_free(hello);
 }
 
+static void
+append_bytes(GByteArray *out, uint16_t key, GBytes *value)
+{
+    if (value != NULL) {
+        size_t len = 0;
+        const void *bytes = g_bytes_get_data(value, &len);
+
+        kd_tlv_append(out, key, bytes, len);
+    }
+}
+
 /**
  * kd_auth_build:
  * @auth: its step has at most %KD_AUTH_MAX_STEP_BYTES
@@ -181,16 +194,23 @@ kd_auth_build(const KdAuth *auth)
     GByteArray *out = g_byte_array_new();
 
     kd_tlv_append_text(out, AUTH_MECHANISM, auth->mechanism, KD_MAX_NAME_BYTES);
-    if (auth->step != NULL) {
-        size_t len = 0;
-        const void *bytes = g_bytes_get_data(auth->step, &len);
-
-        kd_tlv_append(out, AUTH_STEP, bytes, len);
-    }
+    append_bytes(out, AUTH_STEP, auth->step);
     if (auth->is_done) {
         kd_tlv_append_boolean(out, AUTH_IS_DONE, TRUE);
     }
+    append_bytes(out, AUTH_FINISHED, auth->finished);
     return g_byte_array_free_to_bytes(out);
+}
+
+static gboolean
+load_finished(KdTlv *tlv, GBytes **finished, GError **error)
+{
+    if (tlv->len != KD_FINISHED_BYTES) {
+        g_set_error(error, KD_ERROR, KD_ERROR_PROTOCOL, "entry %u has %u bytes, expected %u",
+                    tlv->key, tlv->len, KD_FINISHED_BYTES);
+        return FALSE;
+    }
+    return kd_tlv_load_bytes(tlv, KD_FINISHED_BYTES, finished, error);
 }
 
 static gboolean
@@ -203,6 +223,8 @@ load_auth_entry(KdAuth *auth, KdTlv *tlv, GError **error)
         return kd_tlv_load_bytes(tlv, KD_AUTH_MAX_STEP_BYTES, &auth->step, error);
     case AUTH_IS_DONE:
         return kd_tlv_load_boolean(tlv, &auth->is_done, error);
+    case AUTH_FINISHED:
+        return load_finished(tlv, &auth->finished, error);
     default:
         return TRUE;
     }
@@ -245,6 +267,7 @@ kd_auth_free(KdAuth *auth)
     }
     g_free(auth->mechanism);
     g_clear_pointer(&auth->step, g_bytes_unref);
+    g_clear_pointer(&auth->finished, g_bytes_unref);
     g_free(auth);
 }
 

@@ -52,16 +52,22 @@ typedef struct {
     char *software;
 } KdHello;
 
+/* Mechanisms of AUTH that have no steps; those of passwords are named in kd-scram.h */
+#define KD_MECHANISM_NONE     "none"     /* the server asks for nothing               */
+#define KD_MECHANISM_EXTERNAL "external" /* the carrier knows who the client is        */
+
 /**
  * KdAuth:
  * @mechanism: (nullable): in the client's first step
  * @step: (nullable): bytes of the mechanism
  * @is_done: from the server: authenticated
+ * @finished: (nullable): %KD_FINISHED_BYTES: that both have said and heard the same
  */
 typedef struct {
     char *mechanism;
     GBytes *step;
     gboolean is_done;
+    GBytes *finished;
 } KdAuth;
 
 /**

@@ -444,7 +444,7 @@ test_other_major(void)
     g_assert_error(client.error, KD_ERROR, KD_ERROR_ABI);
     g_assert_nonnull(strstr(client.error->message,
                             "The client is not using same version of remoting protocol as the "
-                            "server (client 1.1, server 2.5)"));
+                            "server (client 1.2, server 2.5)"));
     g_assert_cmpuint(server.close_heard, ==, KD_CLOSE_VERSION);
     g_assert_null(server.auth_mechanism);
     clear(&client, &server);

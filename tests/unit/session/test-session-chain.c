@@ -158,7 +158,7 @@ test_other_major(KdStageFixture *f, gconstpointer user)
     /* FEATURES F37 */
     g_assert_cmpstr(why->text, ==,
                     "The client is not using same version of remoting protocol as the server "
-                    "(client 9.7, server 1.1)");
+                    "(client 9.7, server 1.2)");
 }
 
 static void

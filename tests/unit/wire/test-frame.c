@@ -20,12 +20,12 @@ check_preamble(const char *hex, KdRole role)
     size_t len = 0;
     g_autofree uint8_t *expected = wire_dup_hex(hex, &len);
 
-    kd_preamble_store(out, role, 1, 1);
+    kd_preamble_store(out, role, 1, 2);
     g_assert_cmpmem(out, sizeof out, expected, (int)len);
     g_assert_true(kd_preamble_load(expected, role, &major, &minor, &error));
     g_assert_no_error(error);
     g_assert_cmpuint(major, ==, 1);
-    g_assert_cmpuint(minor, ==, 1);
+    g_assert_cmpuint(minor, ==, 2);
 }
 
 static void
@@ -39,7 +39,7 @@ static void
 test_preamble_is_our_version(void)
 {
     g_assert_cmpuint(KD_PROTOCOL_MAJOR, ==, 1);
-    g_assert_cmpuint(KD_PROTOCOL_MINOR, ==, 1);
+    g_assert_cmpuint(KD_PROTOCOL_MINOR, ==, 2);
 }
 
 static void

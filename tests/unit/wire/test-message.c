@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Payloads against the vectors of PROTOCOL.md, in both directions. */
 #include "kd-bytes.h"
+#include "kd-tlv.h"
 #include "wire-hex.h"
 #include "wire-vectors.h"
 
@@ -130,6 +131,46 @@ test_auth(void)
     g_assert_null(from_server->mechanism);
     g_assert_null(from_server->step);
     g_assert_true(from_server->is_done);
+}
+
+/* The four frames of a password, the last two with `finished`. */
+static void
+test_auth_finished(void)
+{
+    static const char *const hexes[] = {HEX_AUTH_FIRST, HEX_AUTH_CHALLENGE, HEX_AUTH_PROOF,
+                                        HEX_AUTH_DONE};
+
+    for (guint i = 0; i < G_N_ELEMENTS(hexes); i++) {
+        g_auto(Vector) vector = {0};
+        g_autoptr(GError) error = NULL;
+        g_autoptr(KdAuth) auth = NULL;
+
+        vector_init(&vector, hexes[i]);
+        auth = kd_auth_parse(vector.payload, vector.len, &error);
+        g_assert_no_error(error);
+        g_assert_true((auth->mechanism != NULL) == (i == 0));
+        g_assert_nonnull(auth->step);
+        g_assert_true(auth->is_done == (i == 3));
+        g_assert_true((auth->finished != NULL) == (i >= 2));
+        assert_built(hexes[i], KD_FRAME_AUTH, 0, kd_auth_build(auth));
+    }
+}
+
+static void
+test_auth_finished_length(void)
+{
+    static const uint8_t bytes[40] = {0};
+
+    for (uint16_t len = 0; len < 34; len++) {
+        g_autoptr(GByteArray) payload = g_byte_array_new();
+        g_autoptr(GError) error = NULL;
+        g_autoptr(KdAuth) auth = NULL;
+
+        kd_tlv_append(payload, 4, bytes, len);
+        auth = kd_auth_parse(payload->data, payload->len, &error);
+        g_assert_true((auth != NULL) == (len == 32));
+        g_assert_true((auth == NULL) == (error != NULL));
+    }
 }
 
 static void
@@ -529,6 +570,8 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/wire/hello/equals-its-vectors", test_hello);
     g_test_add_func("/wire/auth/equals-its-vectors", test_auth);
+    g_test_add_func("/wire/auth/finished-stands-in-the-last-two", test_auth_finished);
+    g_test_add_func("/wire/auth/finished-has-one-length", test_auth_finished_length);
     g_test_add_func("/wire/open/equals-its-vector", test_open);
     g_test_add_func("/wire/opened/equals-its-vector", test_opened);
     g_test_add_func("/wire/opened/resets-are-known-or-not", test_opened_resets);
