@@ -11,3 +11,6 @@ typedef enum {
 
 char *kd_cert_store_make(KdCertStore store, const char *name,
                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void kd_cert_store_build_paths(KdCertStore store, const char *name, char **cert_path,
+                               char **key_path);
+gboolean kd_cert_store_check_name(const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
