@@ -2,6 +2,7 @@
 /* Does what `kd --tell` asks of a running kd. */
 #include "kd-told.h"
 
+#include "kd-dial-up.h"
 #include "kd-outcome.h"
 #include "kd-params.h"
 #include "kd-tell-request.h"
@@ -52,11 +53,13 @@ static char *
 build_link(const KdTold *told)
 {
     g_autofree char *trans = build_trans(told);
+    g_autofree char *server = NULL;
 
     if (told->plan->server == NULL) {
         return g_steal_pointer(&trans);
     }
-    return g_strdup_printf("%s over %s", trans, told->plan->server);
+    server = kd_dial_up_build_name(told->registry, told->plan->server);
+    return g_strdup_printf("%s over %s", trans, server);
 }
 
 static const char *

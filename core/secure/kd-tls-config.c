@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What one string says about TLS: versions, our certificate, whom we trust. */
 #include "kd-tls-config.h"
-#include "kd-tls-config-private.h"
 
-/* TLS 1.0 and 1.1 are in GnuTLS's NORMAL, and the server's order is to count. */
-#define PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"
+#include "kd-cert-folders.h"
+#include "kd-cert-judge.h"
+#include "kd-thumbprint.h"
+#include "kd-tls-config-private.h"
+#include "kd-tls-credentials.h"
+#include "kd-tls-params.h"
+#include "kd-tls-place.h"
+
+#include <string.h>
 
 struct KdTlsConfig {
     grefcount n_refs;
@@ -13,7 +19,9 @@ struct KdTlsConfig {
     char *priority;
     gnutls_certificate_request_t request;
     char *server_name;
-    KdTlsJudgeFunc judge; /* (nullable): of a test */
+    KdCertJudge judge;
+    gboolean is_test;
+    KdTlsJudgeFunc test_judge; /* (nullable): then everything is trusted */
 };
 
 /**
@@ -30,10 +38,141 @@ struct KdTlsConfig {
 gboolean
 kd_tls_config_check(KdTlsRole role, const char *scheme, GVariant *params, GError **error)
 {
-    (void)role;
-    (void)params;
-    g_set_error(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED, "%s: this version has no TLS yet", scheme);
-    return FALSE;
+    return kd_tls_params_check(role, scheme, params, error);
+}
+
+static gboolean
+load_own(KdTlsConfig *config, const char *key, const KdCertWish *wish, GError **error)
+{
+    g_autofree char *shown = kd_tls_params_build_shown(wish->text);
+
+    config->credentials = kd_tls_credentials_new(wish, error);
+    if (config->credentials == NULL) {
+        g_prefix_error(error, "%s=%s: ", key, shown);
+    }
+    return config->credentials != NULL;
+}
+
+/* Anchors that must be there, or those of folders that need not */
+static gboolean
+load_anchors(KdTlsConfig *config, const char *path, gboolean is_needed, GError **error)
+{
+    guint n_added = 0;
+
+    if (!is_needed && !g_file_test(path, G_FILE_TEST_EXISTS)) {
+        return TRUE;
+    }
+    if (!kd_tls_anchors_add_path(config->judge.anchors, path, &n_added, error)) {
+        return FALSE;
+    }
+    if (is_needed && n_added == 0) {
+        g_set_error(error, KD_ERROR, KD_ERROR_TLS,
+                    "%s: no certificate of an authority in it (.pem, .crt, .cer)", path);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+load_server(KdTlsConfig *config, GVariant *params, GError **error)
+{
+    const char *key = NULL;
+    KdCertWish wish = {.purpose = GNUTLS_KP_TLS_WWW_SERVER, .needs_key = TRUE};
+    const char *request = kd_tls_params_get(params, "clientcert");
+    const char *ca = kd_tls_params_get(params, "ca");
+    g_autofree char *fallback = kd_cert_folders_build_client_anchors();
+
+    wish.text = kd_tls_params_get_cert(params, &key, &wish.store);
+    if (!load_own(config, key, &wish, error)) {
+        return FALSE;
+    }
+    config->request = g_strcmp0(request, "require") == 0   ? GNUTLS_CERT_REQUIRE
+                      : g_strcmp0(request, "request") == 0 ? GNUTLS_CERT_REQUEST
+                                                           : GNUTLS_CERT_IGNORE;
+    if (config->request == GNUTLS_CERT_IGNORE) {
+        return TRUE;
+    }
+    config->judge.anchors = kd_tls_anchors_new(FALSE);
+    if (!load_anchors(config, ca != NULL ? ca : fallback, TRUE, error)) {
+        if (ca == NULL) {
+            g_prefix_error(error, "clientcert=%s needs ca=PATH: ", request);
+        }
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* What the string says about the server's certificate: a pin, or a name */
+static gboolean
+load_pin(KdTlsConfig *config, GVariant *params, GError **error)
+{
+    KdCertJudge *judge = &config->judge;
+    g_autoptr(KdCert) cert = NULL;
+    KdCertWish wish = {.purpose = GNUTLS_KP_TLS_WWW_SERVER};
+    const char *key = NULL;
+
+    wish.text = kd_tls_params_get_cert(params, &key, &wish.store);
+    if (wish.text == NULL) {
+        return TRUE;
+    }
+    judge->pin_key = g_strdup(key);
+    judge->pin = kd_thumbprint_parse(wish.text);
+    if (judge->pin != NULL && !g_path_is_absolute(wish.text)) {
+        return TRUE;
+    }
+    g_clear_pointer(&judge->pin, g_free);
+    if (!kd_cert_search(&wish, &cert, error)) {
+        g_autofree char *shown = kd_tls_params_build_shown(wish.text);
+        g_prefix_error(error, "%s=%s: ", key, shown);
+        return FALSE;
+    }
+    if (cert != NULL) {
+        judge->pin = kd_cert_build_thumbprint(kd_cert_get_leaf(cert), GNUTLS_DIG_SHA256);
+    } else {
+        judge->name = g_strdup(wish.text);
+    }
+    return TRUE;
+}
+
+static gboolean
+load_client_anchors(KdTlsConfig *config, const char *ca, GError **error)
+{
+    g_autofree char *user = kd_cert_folders_build_anchors(KD_CERT_STORE_USER);
+    g_autofree char *machine = kd_cert_folders_build_anchors(KD_CERT_STORE_MACHINE);
+
+    config->judge.anchors = kd_tls_anchors_new(ca == NULL);
+    if (ca != NULL) {
+        return load_anchors(config, ca, TRUE, error);
+    }
+    return load_anchors(config, user, FALSE, error) && load_anchors(config, machine, FALSE, error);
+}
+
+static gboolean
+load_client(KdTlsConfig *config, const char *scheme, GVariant *params, GError **error)
+{
+    const KdCertWish wish = {.store = KD_CERT_STORE_USER,
+                             .text = kd_tls_params_get(params, "clientcert"),
+                             .purpose = GNUTLS_KP_TLS_WWW_CLIENT,
+                             .needs_key = TRUE};
+
+    config->judge.hosts = kd_tls_place_build_hosts(params);
+    config->judge.place = kd_tls_place_build(scheme, params);
+    config->server_name = kd_tls_place_build_server_name(params);
+    if (!load_pin(config, params, error)) {
+        return FALSE;
+    }
+    if (config->judge.pin == NULL &&
+        !load_client_anchors(config, kd_tls_params_get(params, "ca"), error)) {
+        return FALSE;
+    }
+    if (wish.text != NULL) {
+        return load_own(config, "clientcert", &wish, error);
+    }
+    int status = gnutls_certificate_allocate_credentials(&config->credentials);
+    if (status < 0) {
+        g_set_error_literal(error, KD_ERROR, KD_ERROR_TLS, gnutls_strerror(status));
+    }
+    return status >= 0;
 }
 
 /**
@@ -41,19 +180,33 @@ kd_tls_config_check(KdTlsRole role, const char *scheme, GVariant *params, GError
  * @role: ours
  * @scheme: of the transport
  * @params: a{sv} with the host's keys
- * @error: %KD_ERROR_TLS: a certificate, a key or a file is missing or wrong
+ * @error: KD_ERROR_PARAM_*: the string is wrong; %KD_ERROR_TLS, G_IO_ERROR_*: a certificate, a key
+ *    or a file is missing or wrong
  *
- * Reads certificates, keys and anchors.
+ * Reads certificates, keys and anchors, each once. What changes on the disk afterwards counts for
+ * the next configuration of the same parameters; this one stays as it is while somebody holds it.
  *
  * Returns: (transfer full) (nullable): all that a handshake needs
  */
 KdTlsConfig *
 kd_tls_config_new(KdTlsRole role, const char *scheme, GVariant *params, GError **error)
 {
-    if (kd_tls_config_check(role, scheme, params, error)) {
-        g_set_error_literal(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED, "not yet");
+    g_autoptr(KdTlsConfig) config = NULL;
+
+    if (!kd_tls_config_check(role, scheme, params, error)) {
+        return NULL;
     }
-    return NULL;
+    config = g_new0(KdTlsConfig, 1);
+    g_ref_count_init(&config->n_refs);
+    config->role = role;
+    config->judge.role = role;
+    config->priority = g_strdup(kd_tls_params_get_priority(params));
+    if (!(role == KD_TLS_SERVER ? load_server(config, params, error)
+                                : load_client(config, scheme, params, error))) {
+        g_prefix_error(error, "%s: ", scheme);
+        return NULL;
+    }
+    return g_steal_pointer(&config);
 }
 
 /**
@@ -80,7 +233,9 @@ kd_tls_config_new_for_test(KdTlsRole role, gnutls_certificate_credentials_t cred
     config->credentials = credentials;
     config->priority = g_strdup(priority);
     config->request = request;
-    config->judge = judge;
+    config->judge.role = role;
+    config->is_test = TRUE;
+    config->test_judge = judge;
     return config;
 }
 
@@ -112,6 +267,7 @@ kd_tls_config_unref(KdTlsConfig *config)
     if (config->credentials != NULL) {
         gnutls_certificate_free_credentials(config->credentials);
     }
+    kd_cert_judge_clear(&config->judge);
     g_free(config->priority);
     g_free(config->server_name);
     g_free(config);
@@ -150,7 +306,9 @@ kd_tls_config_get_credentials(const KdTlsConfig *config)
 const char *
 kd_tls_config_get_priority(const KdTlsConfig *config)
 {
-    return config->priority != NULL ? config->priority : PRIORITY;
+    g_autoptr(GVariant) none = g_variant_ref_sink(g_variant_new("a{sv}", NULL));
+
+    return config->priority != NULL ? config->priority : kd_tls_params_get_priority(none);
 }
 
 /**
@@ -193,18 +351,28 @@ gboolean
 kd_tls_config_judge(const KdTlsConfig *config, gnutls_session_t session, KdTlsPeer *peer,
                     GError **error)
 {
-    return config->judge == NULL || config->judge(session, peer, error);
+    const gnutls_datum_t *shown = NULL;
+    unsigned n_shown = 0;
+
+    if (config->is_test) {
+        return config->test_judge == NULL || config->test_judge(session, peer, error);
+    }
+    shown = gnutls_certificate_get_peers(session, &n_shown);
+    if (config->role == KD_TLS_SERVER && shown == NULL && config->request != GNUTLS_CERT_REQUIRE) {
+        return TRUE;
+    }
+    return kd_cert_judge_try(&config->judge, shown, shown != NULL ? n_shown : 0, peer, error);
 }
 
 /**
  * kd_tls_config_get_place:
- * @config: of a client
+ * @config: a configuration
  *
- * Returns: how its server is called in the file of known servers: `ssl:labhost:1027`
+ * Returns: (transfer none): how a client's server is called in the file of known servers:
+ * `ssl:labhost:1027`
  */
 const char *
 kd_tls_config_get_place(const KdTlsConfig *config)
 {
-    (void)config;
-    return "";
+    return config->judge.place != NULL ? config->judge.place : "";
 }
