@@ -101,8 +101,11 @@ hand_over(const KdClientOptions *options, const KdRegistry *registry)
         return print_failure(error, KD_EXIT_USAGE);
     }
     handover.profile = profile;
-    if (!kd_connection_check(plan, registry, &error)) {
+    if (!kd_connection_resolve(plan, registry, &error)) {
         return print_failure(error, KD_EXIT_USAGE);
+    }
+    if (!kd_connection_prepare(plan, &error)) {
+        return print_failure(error, kd_outcome_get_status(error));
     }
     if (!kd_loop_start(&error)) {
         return print_failure(error, KD_EXIT_FAILED);

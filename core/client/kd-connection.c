@@ -3,7 +3,6 @@
 #include "kd-connection.h"
 
 #include "kd-control-queue.h"
-#include "kd-dial-up.h"
 #include "kd-direct.h"
 #include "kd-remote.h"
 #include "kd-text.h"
@@ -11,9 +10,9 @@
 #include <string.h>
 
 /**
- * kd_connection_check:
+ * kd_connection_resolve:
  * @plan: what is to be opened
- * @registry: loaded plugins
+ * @registry: loaded plugins; outlives the plan
  * @error: return location
  *
  * Looks at the strings before anything is opened; the link of a server is the server's to judge.
@@ -22,15 +21,30 @@
  * %KD_ERROR_NOT_SUPPORTED
  */
 gboolean
-kd_connection_check(const KdPlan *plan, const KdRegistry *registry, GError **error)
+kd_connection_resolve(KdPlan *plan, const KdRegistry *registry, GError **error)
 {
-    return plan->server != NULL ? kd_dial_up_check(registry, plan->server, error)
+    return plan->server != NULL ? kd_plan_resolve(plan, registry, error)
                                 : kd_direct_check(registry, plan->trans, error);
 }
 
 /**
+ * kd_connection_prepare:
+ * @plan: resolved
+ * @error: return location
+ *
+ * Reads the certificates and the password that the strings name.
+ *
+ * Returns: %FALSE with an error of a file, %KD_ERROR_TLS, or one of the KD_ERROR_PARAM_ codes
+ */
+gboolean
+kd_connection_prepare(KdPlan *plan, GError **error)
+{
+    return plan->dial_up == NULL || kd_dial_up_make_door(plan->dial_up, error);
+}
+
+/**
  * kd_connection_new:
- * @plan: outlives the connection
+ * @plan: resolved and prepared; outlives the connection
  * @registry: outlives the connection
  * @funcs: outlives the connection
  * @user: for @funcs

@@ -71,8 +71,8 @@ typedef struct {
  * @ops: of its kind
  * @funcs: of its owner
  * @user: for @funcs
- * @plan: (unowned): what to open; where it names no link, the server's are listed: ended
- *    follows, and opened never comes
+ * @plan: (unowned): what to open, resolved and prepared; where it names no link, the server's are
+ * listed: ended follows, and opened never comes
  * @registry: (unowned): loaded plugins
  * @controls: asked for and not answered
  * @offered: bit (1 << op) for each control operation of the open target
@@ -99,8 +99,9 @@ struct KdConnection {
     gboolean is_lost;
 };
 
-gboolean kd_connection_check(const KdPlan *plan, const KdRegistry *registry,
-                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean kd_connection_resolve(KdPlan *plan, const KdRegistry *registry,
+                               GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean kd_connection_prepare(KdPlan *plan, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 KdConnection *kd_connection_new(const KdPlan *plan, const KdRegistry *registry,
                                 const KdConnectionFuncs *funcs, void *user);
 void kd_connection_free(KdConnection *connection);

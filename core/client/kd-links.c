@@ -182,9 +182,13 @@ kd_links_run(const KdClientOptions *options, const KdRegistry *registry)
     if (check_options(options, &error) && options->server != NULL) {
         plan = kd_plan_new_listing(options->server, &error);
     }
-    if (error != NULL || (plan != NULL && !kd_connection_check(plan, registry, &error))) {
+    if (error != NULL || (plan != NULL && !kd_connection_resolve(plan, registry, &error))) {
         kd_notice_print("%s", error->message);
         return KD_EXIT_USAGE;
+    }
+    if (plan != NULL && !kd_connection_prepare(plan, &error)) {
+        kd_notice_print("%s", error->message);
+        return kd_outcome_get_status(error);
     }
     if (!kd_loop_start(&error)) {
         kd_notice_print("%s", error->message);

@@ -97,6 +97,7 @@ take_hello(KdLogin *login, KdRoute *route, const uint8_t *payload, size_t len, G
     }
     if (hello->mechanisms == NULL ||
         !g_strv_contains((const char *const *)hello->mechanisms, MECHANISM)) {
+        login->wants_password = login->password == NULL;
         g_set_error_literal(error, KD_ERROR, KD_ERROR_AUTH, "the server wants a password");
         return FALSE;
     }

@@ -11,6 +11,7 @@
  * @trans: (unowned) (nullable): the link's string; %NULL: all links are listed instead
  * @password: (unowned) (nullable): the server must prove that it knows it, too
  * @binding: (unowned) (nullable): tls-exporter, 32 bytes; %NULL: not over TLS
+ * @wants_password: the server wants one, and there is no @password; the error says so, too
  * @is_authenticated: the server knows us, or does not want to
  * @is_lost: the target was lost and is not back yet
  * @opened: (nullable): what the server says about the link
@@ -21,6 +22,7 @@ typedef struct {
     const char *trans;
     KdPassword *password;
     GBytes *binding;
+    gboolean wants_password;
     gboolean is_authenticated;
     gboolean is_lost;
     KdOpened *opened;

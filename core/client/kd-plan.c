@@ -3,11 +3,16 @@
 #include "kd-plan.h"
 
 #include "kd-params.h"
+#include "kd-secret.h"
 #include "kd-text.h"
 
 #include <string.h>
 
 #define SCHEME "kdsrv"
+
+/* May hold a password */
+typedef char KdSecretText;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdSecretText, kd_secret_free_text)
 
 const KdParamSpec kd_plan_params[] = {
     {.key = "server",
@@ -29,7 +34,7 @@ static gboolean
 check_string(const char *name, const char *text, GError **error)
 {
     g_autofree char *scheme = NULL;
-    g_autofree char *items = NULL;
+    g_autoptr(KdSecretText) items = NULL;
 
     if (strlen(text) > KD_MAX_TRANS_BYTES) {
         g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID, "%s: longer than %u bytes", name,
@@ -80,7 +85,7 @@ static gboolean
 take_connection(KdPlan *plan, const char *connection, GError **error)
 {
     g_autofree char *scheme = NULL;
-    g_autofree char *items = NULL;
+    g_autoptr(KdSecretText) items = NULL;
 
     if (!kd_params_split(connection, &scheme, &items, error)) {
         g_prefix_error(error, "-k: ");
@@ -161,6 +166,29 @@ kd_plan_new_listing(const char *server, GError **error)
 }
 
 /**
+ * kd_plan_resolve:
+ * @plan: with a server
+ * @registry: loaded plugins; outlives the plan
+ * @error: return location
+ *
+ * Takes the server's string apart; opens nothing. From here on the plan has no password but in
+ * its @dial_up.
+ *
+ * Returns: %FALSE with one of the KD_ERROR_PARAM_ codes or %KD_ERROR_NOT_SUPPORTED
+ */
+gboolean
+kd_plan_resolve(KdPlan *plan, const KdRegistry *registry, GError **error)
+{
+    plan->dial_up = kd_dial_up_new(registry, plan->server, error);
+    if (plan->dial_up == NULL) {
+        return FALSE;
+    }
+    kd_secret_free_text(plan->server);
+    plan->server = g_strdup(plan->dial_up->name);
+    return TRUE;
+}
+
+/**
  * kd_plan_free:
  * @plan: (nullable): a plan
  *
@@ -172,7 +200,8 @@ kd_plan_free(KdPlan *plan)
     if (plan == NULL) {
         return;
     }
-    g_free(plan->server);
-    g_free(plan->trans);
+    kd_dial_up_free(plan->dial_up);
+    kd_secret_free_text(plan->server);
+    kd_secret_free_text(plan->trans);
     g_free(plan);
 }

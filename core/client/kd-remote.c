@@ -2,10 +2,11 @@
 /* A connection over a server: dial, log in, open, move bytes, end. */
 #include "kd-remote.h"
 
-#include "kd-dial-up.h"
+#include "kd-dialling.h"
 #include "kd-hangup.h"
 #include "kd-login.h"
 #include "kd-outcome.h"
+#include "kd-prompt.h"
 
 #include <errno.h>
 
@@ -17,9 +18,10 @@
 
 /**
  * KdRemote:
- * @name: of the server, without secrets
- * @dialling: (nullable): cancels the dialling that goes on
+ * @dialling: (nullable): that goes on, a question to the user included
+ * @binding: (nullable): of the login to TLS
  * @timer_id: deadline of the current step, 0 = none
+ * @end_id: the owner wants no session, which it is told yet, 0 = it does
  * @poll_id: asks whether bytes have arrived, 0 = none
  * @hangup_id: tells that the half-closed debugger is gone, 0 = none
  * @reason: (nullable): what ended() will tell
@@ -28,9 +30,10 @@ typedef struct {
     KdConnection base;
     KdLogin login;
     KdRoute *route;
-    char *name;
-    GCancellable *dialling;
+    KdDialling *dialling;
+    GBytes *binding;
     guint timer_id;
+    guint end_id;
     guint poll_id;
     guint hangup_id;
     guint n_polls;
@@ -43,7 +46,6 @@ typedef struct {
     gboolean is_peer_finished;
     gboolean is_leaving; /* waits until bytes have arrived, on either side                      */
     gboolean is_closing; /* our CLOSE is on its way                                             */
-    gboolean is_freed;
 } KdRemote;
 
 static void
@@ -52,32 +54,21 @@ clear_sources(KdRemote *remote)
     g_clear_handle_id(&remote->timer_id, g_source_remove);
     g_clear_handle_id(&remote->poll_id, g_source_remove);
     g_clear_handle_id(&remote->hangup_id, g_source_remove);
-}
-
-/* A dialling that was cancelled comes back yet, and then finds nobody. */
-static void
-free_memory(KdRemote *remote)
-{
-    kd_login_clear(&remote->login);
-    g_clear_error(&remote->reason);
-    g_free(remote->name);
-    g_free(remote);
+    g_clear_handle_id(&remote->end_id, g_source_remove);
 }
 
 static void
 remote_free(KdConnection *connection)
 {
     KdRemote *remote = (KdRemote *)connection;
-    gboolean is_dialling = remote->dialling != NULL;
 
-    remote->is_freed = TRUE;
     clear_sources(remote);
     g_clear_pointer(&remote->route, kd_route_free);
-    if (is_dialling) {
-        g_cancellable_cancel(remote->dialling);
-        return;
-    }
-    free_memory(remote);
+    g_clear_pointer(&remote->dialling, kd_dialling_free);
+    g_clear_pointer(&remote->binding, g_bytes_unref);
+    kd_login_clear(&remote->login);
+    g_clear_error(&remote->reason);
+    g_free(remote);
 }
 
 static void
@@ -88,7 +79,11 @@ end_session(KdRemote *remote)
     remote->base.is_open = FALSE;
     clear_sources(remote);
     if (reason != NULL && remote->route != NULL) {
-        g_prefix_error(&reason, "%s: ", remote->name); /* before, the transport names itself */
+        /* before, the transport names itself */
+        g_prefix_error(&reason, "%s: ", remote->base.plan->dial_up->name);
+    }
+    if (g_error_matches(reason, KD_ERROR, KD_ERROR_AUTH)) {
+        kd_dial_up_forget_password(remote->base.plan->dial_up);
     }
     g_clear_pointer(&remote->route, kd_route_free);
     remote->base.funcs->ended(&remote->base, reason, remote->base.user);
@@ -260,6 +255,7 @@ take_opened(KdRemote *remote)
 }
 
 static gboolean on_login_late(gpointer data);
+static void dial_with_password(KdRemote *remote);
 
 /* Listing is all that was asked for. */
 static void
@@ -289,7 +285,12 @@ on_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payload, vo
         return;
     }
     if (!kd_login_take_frame(&remote->login, route, header, payload, &error)) {
-        fail_session(remote, error);
+        if (remote->login.wants_password && kd_prompt_is_possible()) {
+            g_clear_error(&error);
+            dial_with_password(remote);
+        } else {
+            fail_session(remote, error);
+        }
         return;
     }
     if (remote->login.close != NULL) {
@@ -447,52 +448,50 @@ on_login_late(gpointer data)
     remote->timer_id = 0;
     take_reason(remote, g_error_new(G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
                                     "the server has not answered within %u s", most_ms / 1000));
-    if (remote->dialling != NULL) {
-        g_cancellable_cancel(remote->dialling);
-    } else {
-        say_goodbye(remote, KD_CLOSE_TIMEOUT);
-    }
+    say_goodbye(remote, KD_CLOSE_TIMEOUT);
     return G_SOURCE_REMOVE;
 }
 
 static void
-on_dialled(GObject *source, GAsyncResult *result, gpointer data)
+on_dialled(KdEndpoint *endpoint, GBytes *binding, const GError *dial_error, void *user)
 {
-    KdRemote *remote = data;
-    KdEndpoint endpoint;
+    KdRemote *remote = user;
     GError *error = NULL;
 
-    (void)source;
-    kd_endpoint_init(&endpoint);
-    g_clear_object(&remote->dialling);
-    if (!kd_dial_up_finish(result, &endpoint, &error)) {
-        if (remote->is_freed) {
-            g_clear_error(&error);
-            free_memory(remote);
-            return;
-        }
-        if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
-            g_clear_error(&error);
-        } else {
-            take_reason(remote, error);
-        }
+    if (dial_error != NULL) {
+        g_clear_pointer(&remote->dialling, kd_dialling_free);
+        take_reason(remote, g_error_copy(dial_error));
         end_session(remote);
         return;
     }
-    if (remote->is_freed) {
-        kd_endpoint_clear(&endpoint);
-        free_memory(remote);
-        return;
-    }
+    remote->binding = binding != NULL ? g_bytes_ref(binding) : NULL;
     remote->login.trans = remote->base.plan->trans;
+    remote->login.password = remote->base.plan->dial_up->password;
+    remote->login.binding = remote->binding;
     remote->route = kd_route_new_framed(KD_ROLE_CLIENT, &route_funcs, remote);
-    if (!kd_route_join(remote->route, KD_SIDE_PEER, &endpoint, &error)) {
-        kd_endpoint_clear(&endpoint);
+    if (!kd_route_join(remote->route, KD_SIDE_PEER, endpoint, &error)) {
+        g_clear_pointer(&remote->dialling, kd_dialling_free);
         take_reason(remote, error);
         end_session(remote);
         return;
     }
+    g_clear_pointer(&remote->dialling, kd_dialling_free);
+    remote->timer_id =
+        g_timeout_add(kd_phase_get_deadline_ms(KD_PHASE_AUTH), on_login_late, remote);
     kd_login_start(remote->route);
+}
+
+/* The server does not wait for as long as people need, so its connection is given up meanwhile. */
+static void
+dial_with_password(KdRemote *remote)
+{
+    clear_sources(remote);
+    g_clear_pointer(&remote->route, kd_route_free);
+    g_clear_pointer(&remote->binding, g_bytes_unref);
+    kd_login_clear(&remote->login);
+    remote->login = (KdLogin){0};
+    remote->dialling =
+        kd_dialling_new_with_password(remote->base.plan->dial_up, on_dialled, remote);
 }
 
 static void
@@ -500,12 +499,7 @@ remote_start(KdConnection *connection)
 {
     KdRemote *remote = (KdRemote *)connection;
 
-    remote->name = kd_dial_up_build_name(connection->registry, connection->plan->server);
-    remote->dialling = g_cancellable_new();
-    remote->timer_id =
-        g_timeout_add(kd_phase_get_deadline_ms(KD_PHASE_AUTH), on_login_late, remote);
-    kd_dial_up_async(connection->registry, connection->plan->server, remote->dialling, on_dialled,
-                     remote);
+    remote->dialling = kd_dialling_new(connection->plan->dial_up, on_dialled, remote);
 }
 
 /* ---- for the owner ---- */
@@ -543,14 +537,25 @@ remote_leave(KdConnection *connection)
     leave_session((KdRemote *)connection);
 }
 
+static gboolean
+on_given_up(gpointer data)
+{
+    KdRemote *remote = data;
+
+    remote->end_id = 0;
+    end_session(remote);
+    return G_SOURCE_REMOVE;
+}
+
 static void
 remote_close(KdConnection *connection)
 {
     KdRemote *remote = (KdRemote *)connection;
 
     if (remote->dialling != NULL) {
-        g_cancellable_cancel(remote->dialling);
-    } else if (!remote->is_closing) {
+        g_clear_pointer(&remote->dialling, kd_dialling_free);
+        remote->end_id = g_idle_add(on_given_up, remote);
+    } else if (remote->route != NULL && !remote->is_closing) {
         say_goodbye(remote, KD_CLOSE_NORMAL);
     }
 }

@@ -2,7 +2,6 @@
 /* Does what `kd --tell` asks of a running kd. */
 #include "kd-told.h"
 
-#include "kd-dial-up.h"
 #include "kd-outcome.h"
 #include "kd-params.h"
 #include "kd-tell-request.h"
@@ -53,13 +52,11 @@ static char *
 build_link(const KdTold *told)
 {
     g_autofree char *trans = build_trans(told);
-    g_autofree char *server = NULL;
 
     if (told->plan->server == NULL) {
         return g_steal_pointer(&trans);
     }
-    server = kd_dial_up_build_name(told->registry, told->plan->server);
-    return g_strdup_printf("%s over %s", trans, server);
+    return g_strdup_printf("%s over %s", trans, told->plan->server);
 }
 
 static const char *

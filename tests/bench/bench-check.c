@@ -5,18 +5,23 @@
 /* REPORTED: without a bound */
 typedef enum { BELOW, AT_MOST, AT_LEAST, REPORTED } Relation;
 
-#define NOBODY BENCH_N_PEERS
+#define NOBODY   BENCH_N_PEERS
+#define THE_BEST (BENCH_N_PEERS + 1u)
 
-/* @base: whose ratio the figure is; NOBODY: it is the median itself */
+/* @base: whose ratio the figure is; NOBODY: it is the median itself; THE_BEST: of the rivals, the
+ *    one with the most */
 typedef struct {
     const char *text;
     BenchMode mode;
     BenchPeer peer;
-    BenchPeer base;
+    guint base;
     const char *metric;
     Relation relation;
     double bound;
 } Figure;
+
+static const BenchPeer rivals[] = {BENCH_PEER_NGINX, BENCH_PEER_HAPROXY, BENCH_PEER_STUNNEL,
+                                   BENCH_PEER_SSH};
 
 /* A fraction of a call is what the server does once a second beside. */
 static const Figure figures[] = {
@@ -58,7 +63,32 @@ static const Figure figures[] = {
      "timer_p99_us", BELOW, 5000},
     {"busy p99 beside the quiet ones, to the minimal relay's", BENCH_MODE_SESSIONS,
      BENCH_PEER_KDSRV, BENCH_PEER_EPOLL, "busy_p99_us", AT_MOST, 1.25},
+    {"TLS, one byte, exchanges/s to the best peer's", BENCH_MODE_TLS_RR1, BENCH_PEER_KDSRV,
+     THE_BEST, "per_s", AT_LEAST, 0.87},
+    {"TLS, KD-like, exchanges/s to the best peer's", BENCH_MODE_TLS_KD, BENCH_PEER_KDSRV, THE_BEST,
+     "per_s", AT_LEAST, 0.87},
+    {"TLS, KD-like, p50 to the minimal TLS relay's", BENCH_MODE_TLS_KD, BENCH_PEER_KDSRV,
+     BENCH_PEER_TLS, "p50_us", REPORTED, 0},
+    {"TLS, bulk up, MB/s to the best peer's", BENCH_MODE_TLS_BULK_UP, BENCH_PEER_KDSRV, THE_BEST,
+     "mb_per_s", AT_LEAST, 0.85},
+    {"TLS, bulk down, MB/s to the best peer's", BENCH_MODE_TLS_BULK_DOWN, BENCH_PEER_KDSRV,
+     THE_BEST, "mb_per_s", AT_LEAST, 1},
+    {"TLS, handshakes/s to nginx's", BENCH_MODE_TLS_HANDSHAKES, BENCH_PEER_KDSRV, BENCH_PEER_NGINX,
+     "per_s", AT_LEAST, 0.9},
+    {"TLS, memory of an idle session to haproxy's", BENCH_MODE_TLS_MEMORY, BENCH_PEER_KDSRV,
+     BENCH_PEER_HAPROXY, "dirty_kb", AT_MOST, 1},
 };
+
+static gboolean
+is_rival(BenchPeer peer)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(rivals); i++) {
+        if (rivals[i] == peer) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
 
 /**
  * bench_check_wants:
@@ -69,7 +99,8 @@ gboolean
 bench_check_wants(BenchMode mode, BenchPeer peer)
 {
     for (guint i = 0; i < G_N_ELEMENTS(figures); i++) {
-        if (figures[i].mode == mode && (figures[i].peer == peer || figures[i].base == peer)) {
+        if (figures[i].mode == mode && (figures[i].peer == peer || figures[i].base == peer ||
+                                        (figures[i].base == THE_BEST && is_rival(peer)))) {
             return TRUE;
         }
     }
@@ -98,9 +129,21 @@ get_excuse(const BenchReport *report, const Figure *figure)
     const char *reason = NULL;
 
     if (figure->base != NOBODY) {
-        reason = bench_report_get_reason(report, figure->mode, figure->base);
+        BenchPeer base = figure->base == THE_BEST ? rivals[0] : (BenchPeer)figure->base;
+
+        reason = bench_report_get_reason(report, figure->mode, base);
     }
     return reason != NULL ? reason : bench_report_get_reason(report, figure->mode, figure->peer);
+}
+
+static gboolean
+get_value(const BenchReport *report, const Figure *figure, BenchPeer base, double *value)
+{
+    if (figure->base == NOBODY) {
+        return bench_report_get_median(report, figure->mode, figure->peer, figure->metric, value);
+    }
+    return base != NOBODY &&
+           bench_report_get_ratio(report, figure->mode, figure->peer, base, figure->metric, value);
 }
 
 /* An empty cell is a missed figure, unless somebody said why it had to be empty. */
@@ -109,11 +152,11 @@ print_figure(const BenchReport *report, const Figure *figure, FILE *out)
 {
     static const char *const relations[] = {"<", "<=", ">=", ""};
     double value = 0;
-    gboolean has_value =
-        figure->base == NOBODY
-            ? bench_report_get_median(report, figure->mode, figure->peer, figure->metric, &value)
-            : bench_report_get_ratio(report, figure->mode, figure->peer, figure->base,
-                                     figure->metric, &value);
+    BenchPeer base = figure->base == THE_BEST
+                         ? bench_report_find_best(report, figure->mode, rivals,
+                                                  G_N_ELEMENTS(rivals), figure->metric)
+                         : (BenchPeer)figure->base;
+    gboolean has_value = get_value(report, figure, base, &value);
     const char *excuse = has_value ? NULL : get_excuse(report, figure);
     gboolean is_good = has_value ? is_kept(figure, value) : excuse != NULL;
 
@@ -121,8 +164,12 @@ print_figure(const BenchReport *report, const Figure *figure, FILE *out)
     if (has_value && figure->relation == REPORTED) {
         fprintf(out, "%10.3f\n", value);
     } else if (has_value) {
-        fprintf(out, "%10.3f %2s %-8g %s\n", value, relations[figure->relation], figure->bound,
+        fprintf(out, "%10.3f %2s %-8g %s", value, relations[figure->relation], figure->bound,
                 is_good ? "ok" : "MISSED");
+        if (figure->base == THE_BEST) {
+            fprintf(out, " (%s)", bench_peer_get_name(base));
+        }
+        fputc('\n', out);
     } else {
         fprintf(out, "%10s %2s %-8g %s%s\n", "-", relations[figure->relation], figure->bound,
                 excuse != NULL ? "skipped: " : "MISSED: no such figure was measured",

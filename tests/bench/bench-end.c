@@ -8,6 +8,7 @@
 
 #include "bench-pattern.h"
 #include "bench-terminal.h"
+#include "bench-tls.h"
 
 #include <kd-credit.h>
 #include <kd-frame.h>
@@ -24,6 +25,7 @@
 
 struct BenchEnd {
     int fd;
+    BenchTls *tls; /* (nullable): %NULL: in clear */
     gboolean is_framed;
     KdCredit credit;
     uint32_t peer_max_data_bytes;
@@ -42,6 +44,33 @@ struct BenchEnd {
 
 /* Reads once; bytes, 0 at the end, or -errno. */
 static ssize_t
+receive(BenchEnd *end, uint8_t *bytes, size_t len)
+{
+    ssize_t n;
+
+    if (end->tls != NULL) {
+        return bench_tls_read(end->tls, bytes, len);
+    }
+    n = read(end->fd, bytes, len);
+    return n < 0 ? -errno : n;
+}
+
+/* What of @head and then of @bytes goes at once; how many, or -errno. */
+static ssize_t
+transmit(BenchEnd *end, uint8_t *head, size_t head_len, const uint8_t *bytes, size_t len)
+{
+    struct iovec parts[] = {{.iov_base = head, .iov_len = head_len},
+                            {.iov_base = (void *)bytes, .iov_len = len}};
+    ssize_t n;
+
+    if (end->tls != NULL) {
+        return bench_tls_write(end->tls, head, head_len, bytes, len);
+    }
+    n = head_len > 0 ? writev(end->fd, parts, 2) : write(end->fd, bytes, len);
+    return n < 0 ? -errno : n;
+}
+
+static ssize_t
 fill(BenchEnd *end)
 {
     ssize_t n;
@@ -51,11 +80,11 @@ fill(BenchEnd *end)
         end->end -= end->at;
         end->at = 0;
     }
-    n = read(end->fd, end->space + end->end, SPACE_BYTES - end->end);
+    n = receive(end, end->space + end->end, SPACE_BYTES - end->end);
     if (n > 0) {
         end->end += (size_t)n;
     }
-    return n < 0 ? -errno : n;
+    return n;
 }
 
 static void
@@ -79,10 +108,10 @@ static int
 flush_small(BenchEnd *end)
 {
     while (end->small_len > 0) {
-        ssize_t n = write(end->fd, end->small, end->small_len);
+        ssize_t n = transmit(end, NULL, 0, end->small, end->small_len);
 
         if (n < 0) {
-            return -errno;
+            return (int)n;
         }
         end->small_len -= (size_t)n;
         memmove(end->small, end->small + n, end->small_len);
@@ -167,10 +196,8 @@ ssize_t
 bench_end_read(BenchEnd *end, const uint8_t **bytes)
 {
     if (!end->is_framed) {
-        ssize_t n = read(end->fd, end->space, SPACE_BYTES);
-
         *bytes = end->space;
-        return n < 0 ? -errno : n;
+        return receive(end, end->space, SPACE_BYTES);
     }
     for (;;) {
         ssize_t n;
@@ -232,12 +259,10 @@ begin_frame(BenchEnd *end, size_t len_bytes)
 ssize_t
 bench_end_write(BenchEnd *end, const uint8_t *bytes, size_t len_bytes)
 {
-    struct iovec parts[2];
     ssize_t n;
 
     if (!end->is_framed) {
-        n = write(end->fd, bytes, len_bytes);
-        return n < 0 ? -errno : n;
+        return transmit(end, NULL, 0, bytes, len_bytes);
     }
     if (end->promised == 0) {
         int result = send_ack_if_due(end);
@@ -249,13 +274,10 @@ bench_end_write(BenchEnd *end, const uint8_t *bytes, size_t len_bytes)
             return -EAGAIN;
         }
     }
-    parts[0].iov_base = end->header + KD_HEADER_BYTES - end->header_left;
-    parts[0].iov_len = end->header_left;
-    parts[1].iov_base = (void *)bytes;
-    parts[1].iov_len = MIN(len_bytes, end->promised);
-    n = writev(end->fd, parts, 2);
+    n = transmit(end, end->header + KD_HEADER_BYTES - end->header_left, end->header_left, bytes,
+                 MIN(len_bytes, end->promised));
     if (n < 0) {
-        return -errno;
+        return n;
     }
     if ((size_t)n <= end->header_left) {
         end->header_left -= (size_t)n;
@@ -294,7 +316,8 @@ bench_end_get_poll_events(const BenchEnd *end, gboolean reads, gboolean writes)
     if (reads || (writes && is_starved)) {
         events |= POLLIN;
     }
-    if ((writes && !is_starved) || end->small_len > 0) {
+    if ((writes && !is_starved) || end->small_len > 0 ||
+        (end->tls != NULL && bench_tls_has_unsent(end->tls))) {
         events |= POLLOUT;
     }
     return events;
@@ -305,11 +328,11 @@ bench_end_get_poll_events(const BenchEnd *end, gboolean reads, gboolean writes)
 static gboolean
 write_all(BenchEnd *end, const void *bytes, size_t len, GError **error)
 {
-    ssize_t n = write(end->fd, bytes, len);
+    ssize_t n = transmit(end, NULL, 0, bytes, len);
 
     if (n != (ssize_t)len) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "cannot send: %s",
-                    n < 0 ? g_strerror(errno) : "short write");
+                    n < 0 ? g_strerror((int)-n) : "short write");
         return FALSE;
     }
     return TRUE;
@@ -432,8 +455,22 @@ log_in_and_open(BenchEnd *end, const char *trans, GError **error)
            await_frame(end, KD_FRAME_OPENED, &len, error) != NULL;
 }
 
+static gboolean
+begin_tls(BenchEnd *end, GError **error)
+{
+    int result;
+
+    end->tls = bench_tls_new_client(end->fd);
+    result = bench_tls_shake_hands(end->tls);
+    if (result < 0) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "no TLS: %s", g_strerror(-result));
+    }
+    return result == 0;
+}
+
 /**
  * bench_end_open:
+ * @is_tls: whether the relay takes nothing but TLS
  * @trans: (nullable): the link to open with the session protocol; %NULL: a plain stream
  *
  * Connects. The end waits in reads and writes, for 5 s at the most, until told otherwise.
@@ -441,7 +478,7 @@ log_in_and_open(BenchEnd *end, const char *trans, GError **error)
  * Returns: (transfer full): the end, past the link's opening.
  */
 BenchEnd *
-bench_end_open(const BenchAddress *address, const char *trans, GError **error)
+bench_end_open(const BenchAddress *address, gboolean is_tls, const char *trans, GError **error)
 {
     g_autoptr(BenchEnd) end = g_new0(BenchEnd, 1);
 
@@ -453,6 +490,9 @@ bench_end_open(const BenchAddress *address, const char *trans, GError **error)
         return NULL;
     }
     bench_socket_set_deadline(end->fd, LIMIT_SECONDS);
+    if (is_tls && !begin_tls(end, error)) {
+        return NULL;
+    }
     if (trans != NULL) {
         if (!greet(end, error) || !log_in_and_open(end, trans, error)) {
             g_prefix_error(error, "%s: ", trans);
@@ -500,11 +540,26 @@ bench_end_free(BenchEnd *end)
         /* the connection ends in the next line, whether this went or not */
         (void)send_frame(end, KD_FRAME_CLOSE, payload, NULL);
     }
+    if (end->tls != NULL) {
+        bench_tls_say_bye(end->tls);
+        bench_tls_free(end->tls);
+    }
     if (end->fd >= 0) {
         close(end->fd);
     }
     g_free(end->space);
     g_free(end);
+}
+
+/**
+ * bench_end_describe_tls:
+ *
+ * Returns: (transfer full) (nullable): what was agreed upon; %NULL: in clear.
+ */
+char *
+bench_end_describe_tls(const BenchEnd *end)
+{
+    return end->tls != NULL ? bench_tls_describe(end->tls) : NULL;
 }
 
 /**

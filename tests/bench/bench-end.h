@@ -8,10 +8,11 @@
 
 typedef struct BenchEnd BenchEnd;
 
-BenchEnd *bench_end_open(const BenchAddress *address, const char *trans,
+BenchEnd *bench_end_open(const BenchAddress *address, gboolean is_tls, const char *trans,
                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
 BenchEnd *bench_end_open_terminal(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void bench_end_free(BenchEnd *end);
+char *bench_end_describe_tls(const BenchEnd *end);
 int bench_end_get_fd(const BenchEnd *end);
 void bench_end_set_blocking(BenchEnd *end, gboolean is_blocking);
 ssize_t bench_end_write(BenchEnd *end, const uint8_t *bytes, size_t len_bytes);

@@ -17,6 +17,9 @@
 #define LINES                                                                 \
     (BIT(BENCH_PEER_DIRECT) | BIT(BENCH_PEER_SOCAT) | BIT(BENCH_PEER_KDSRV) | \
      BIT(BENCH_PEER_SER2NET))
+#define WITH_TLS                                                           \
+    (BIT(BENCH_PEER_KDSRV) | BIT(BENCH_PEER_TLS) | BIT(BENCH_PEER_NGINX) | \
+     BIT(BENCH_PEER_HAPROXY) | BIT(BENCH_PEER_STUNNEL) | BIT(BENCH_PEER_SSH))
 #define GAP_US 1000u
 
 typedef gboolean (*ModeFunc)(BenchStage *stage, const BenchSetting *setting,
@@ -62,6 +65,14 @@ static const struct {
                                   COUNTED},
     [BENCH_MODE_PTY_RR1] = {"pty-rr1", "p99_us", &one_byte, NULL, LINES},
     [BENCH_MODE_PTY_RR1K] = {"pty-rr1k", "p99_us", &one_kib, NULL, LINES},
+    [BENCH_MODE_TLS_RR1] = {"tls-rr1", "per_s", &one_byte, NULL, WITH_TLS},
+    [BENCH_MODE_TLS_KD] = {"tls-kd", "per_s", &kd_like, NULL, WITH_TLS},
+    [BENCH_MODE_TLS_BULK_UP] = {"tls-bulk-up", "mb_per_s", &sink, bench_bulk_run, WITH_TLS},
+    [BENCH_MODE_TLS_BULK_DOWN] = {"tls-bulk-down", "mb_per_s", &source, bench_bulk_run, WITH_TLS},
+    /* what ssh opens on its one connection are channels */
+    [BENCH_MODE_TLS_HANDSHAKES] = {"tls-handshakes", "per_s", NULL, bench_handshakes_run,
+                                   WITH_TLS & ~BIT(BENCH_PEER_SSH)},
+    [BENCH_MODE_TLS_MEMORY] = {"tls-memory", "dirty_kb", &kd_like, bench_memory_run, WITH_TLS},
     [BENCH_MODE_ALLOCATIONS] = {"allocations", "allocations", &kd_like, bench_allocations_run,
                                 BIT(BENCH_PEER_EPOLL) | BIT(BENCH_PEER_KDSRV)},
 };
@@ -124,6 +135,17 @@ plan_stage(BenchMode mode, const BenchSetting *setting)
         plan.place = BENCH_PLACE_FREE;
         plan.is_terminal = TRUE;
         break;
+    case BENCH_MODE_TLS_MEMORY:
+        plan.n_links = bench_memory_get_sessions(setting) + 1;
+        plan.is_tls = TRUE;
+        break;
+    case BENCH_MODE_TLS_RR1:
+    case BENCH_MODE_TLS_KD:
+    case BENCH_MODE_TLS_BULK_UP:
+    case BENCH_MODE_TLS_BULK_DOWN:
+    case BENCH_MODE_TLS_HANDSHAKES:
+        plan.is_tls = TRUE;
+        break;
     default:
         break;
     }
@@ -155,6 +177,9 @@ run(BenchMode mode, BenchPeer peer, const BenchSetting *setting, BenchResult *re
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
                     "the target received wrong bytes, %u times", n_wrong);
         return FALSE;
+    }
+    if (result->note == NULL) {
+        result->note = g_strdup(bench_stage_get_security(stage));
     }
     return TRUE;
 }

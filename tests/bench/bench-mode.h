@@ -21,7 +21,13 @@ typedef enum {
     BENCH_MODE_ALLOCATIONS = 11,
     BENCH_MODE_PTY_RR1 = 12,
     BENCH_MODE_PTY_RR1K = 13,
-    BENCH_N_MODES = 14,
+    BENCH_MODE_TLS_RR1 = 14,
+    BENCH_MODE_TLS_KD = 15,
+    BENCH_MODE_TLS_BULK_UP = 16,
+    BENCH_MODE_TLS_BULK_DOWN = 17,
+    BENCH_MODE_TLS_HANDSHAKES = 18,
+    BENCH_MODE_TLS_MEMORY = 19,
+    BENCH_N_MODES = 20,
 } BenchMode;
 
 const char *bench_mode_get_name(BenchMode mode);
@@ -53,6 +59,11 @@ gboolean bench_syscalls_run(BenchStage *stage, const BenchSetting *setting, cons
                             BenchResult *result, GError **error);
 gboolean bench_allocations_run(BenchStage *stage, const BenchSetting *setting,
                                const BenchOrder *order, BenchResult *result, GError **error);
+gboolean bench_handshakes_run(BenchStage *stage, const BenchSetting *setting,
+                              const BenchOrder *order, BenchResult *result, GError **error);
+gboolean bench_memory_run(BenchStage *stage, const BenchSetting *setting, const BenchOrder *order,
+                          BenchResult *result, GError **error);
+guint bench_memory_get_sessions(const BenchSetting *setting);
 
 /* Sessions of bench_fair_run(): the saturating ones, then the measured one. */
 #define BENCH_FAIR_LOADS 4u

@@ -178,6 +178,31 @@ bench_report_get_ratio(const BenchReport *report, BenchMode mode, BenchPeer peer
 }
 
 /**
+ * bench_report_find_best:
+ * @peers: (array length=n): among these
+ * @metric: of which more is better
+ *
+ * Returns: the one with the best median; %BENCH_N_PEERS where none has any.
+ */
+BenchPeer
+bench_report_find_best(const BenchReport *report, BenchMode mode, const BenchPeer *peers, guint n,
+                       const char *metric)
+{
+    BenchPeer best = BENCH_N_PEERS;
+    double most = 0;
+
+    for (guint i = 0; i < n; i++) {
+        double median = 0;
+
+        if (bench_report_get_median(report, mode, peers[i], metric, &median) && median > most) {
+            most = median;
+            best = peers[i];
+        }
+    }
+    return best;
+}
+
+/**
  * bench_report_get_failures:
  *
  * Returns: how many runs failed.
@@ -222,11 +247,13 @@ print_ratio(const BenchReport *report, BenchMode mode, BenchPeer peer, BenchPeer
     }
 }
 
-/* Of the minimal relay, or of two where two are in a row */
+/* Of the minimal relay, in clear or not, or of two where two are in a row */
 static BenchPeer
 get_limit(BenchMode mode)
 {
-    return bench_mode_has_peer(mode, BENCH_PEER_EPOLL) ? BENCH_PEER_EPOLL : BENCH_PEER_TWO_EPOLLS;
+    return bench_mode_has_peer(mode, BENCH_PEER_EPOLL) ? BENCH_PEER_EPOLL
+           : bench_mode_has_peer(mode, BENCH_PEER_TLS) ? BENCH_PEER_TLS
+                                                       : BENCH_PEER_TWO_EPOLLS;
 }
 
 static void

@@ -20,6 +20,8 @@ gboolean bench_report_get_median(const BenchReport *report, BenchMode mode, Benc
                                  const char *metric, double *median);
 gboolean bench_report_get_ratio(const BenchReport *report, BenchMode mode, BenchPeer peer,
                                 BenchPeer base, const char *metric, double *ratio);
+BenchPeer bench_report_find_best(const BenchReport *report, BenchMode mode, const BenchPeer *peers,
+                                 guint n, const char *metric);
 guint bench_report_get_failures(const BenchReport *report);
 void bench_report_print_table(const BenchReport *report, FILE *out);
 void bench_report_print_json(const BenchReport *report, const BenchSetting *setting,

@@ -1,26 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* All that stands between a client and the target in one run, set up and taken down. */
-#include "bench-stage.h"
+#include "bench-stage-private.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
 
-struct BenchStage {
-    BenchPeer peer;
-    const BenchSetting *setting;
-    const BenchStagePlan *plan;
-    char *folder;
-    char *line; /* (nullable): the terminal that the session goes through */
-    BenchTarget *target;
-    GPtrArray *relays; /* from the client's side to the target's */
-    BenchAddress entry;
-};
-
 static const char *const peer_names[BENCH_N_PEERS] = {
     "direct",     "relay-epoll", "socat",    "socat-64k",    "kdsrv",
     "two-epolls", "two-socats",  "kd+kdsrv", "relay-framed", "ser2net",
+    "relay-tls",  "nginx",       "haproxy",  "stunnel",      "ssh-L",
 };
 
 /**
@@ -60,14 +50,23 @@ bench_peer_is_present(BenchPeer peer, const BenchSetting *setting, char **reason
         *reason = g_strdup_printf("%s is not built", kdsrv);
     } else if (peer == BENCH_PEER_KD_KDSRV && !g_file_test(kd, G_FILE_TEST_IS_EXECUTABLE)) {
         *reason = g_strdup_printf("%s is not built", kd);
+    } else {
+        return bench_stage_is_tls_present(peer, reason);
     }
-    return *reason == NULL;
+    return FALSE;
 }
 
 /* ---- starting relays ------------------------------------------------------------------------ */
 
-static BenchChild *
-start(BenchStage *stage, const char *const *argv, GError **error)
+/**
+ * bench_stage_start:
+ *
+ * Starts a relay; it ends with the stage.
+ *
+ * Returns: (transfer none): the child.
+ */
+BenchChild *
+bench_stage_start(BenchStage *stage, const char *const *argv, GError **error)
 {
     BenchChild *child = bench_child_start(
         argv, stage->folder, stage->plan->place,
@@ -79,9 +78,16 @@ start(BenchStage *stage, const char *const *argv, GError **error)
     return child;
 }
 
-/* What a relay listens on, when it does: @path, or else a port that is put into @entry. */
-static gboolean
-await_entry(BenchStage *stage, BenchChild *child, const char *path, GError **error)
+/**
+ * bench_stage_await_entry:
+ * @path: (nullable): where the child listens; %NULL: on a port that is to be found
+ *
+ * Waits until the child listens, and has clients go there.
+ *
+ * Returns: whether it does.
+ */
+gboolean
+bench_stage_await_entry(BenchStage *stage, BenchChild *child, const char *path, GError **error)
 {
     memset(&stage->entry, 0, sizeof stage->entry);
     if (path != NULL) {
@@ -103,9 +109,9 @@ add_epoll(BenchStage *stage, const char *path, GError **error)
                                 : g_strdup_printf("tcp:%u", stage->entry.port);
     g_autofree char *flip = g_strdup_printf("%u", stage->setting->flip_at);
     const char *argv[] = {program, front, back, flip, NULL};
-    BenchChild *child = start(stage, argv, error);
+    BenchChild *child = bench_stage_start(stage, argv, error);
 
-    return child != NULL && await_entry(stage, child, path, error);
+    return child != NULL && bench_stage_await_entry(stage, child, path, error);
 }
 
 static gboolean
@@ -113,9 +119,9 @@ add_framed(BenchStage *stage, GError **error)
 {
     g_autofree char *program = g_build_filename(stage->setting->tools, "bench-relay-framed", NULL);
     const char *argv[] = {program, NULL};
-    BenchChild *child = start(stage, argv, error);
+    BenchChild *child = bench_stage_start(stage, argv, error);
 
-    return child != NULL && await_entry(stage, child, NULL, error);
+    return child != NULL && bench_stage_await_entry(stage, child, NULL, error);
 }
 
 static gboolean
@@ -129,14 +135,18 @@ add_socat(BenchStage *stage, const char *path, const char *buffer, GError **erro
                                 ? g_strdup_printf("UNIX-CONNECT:%s", stage->entry.path)
                                 : g_strdup_printf("TCP:127.0.0.1:%u,nodelay", stage->entry.port);
     const char *argv[] = {"socat", "-b", buffer, front, back, NULL};
-    BenchChild *child = start(stage, argv, error);
+    BenchChild *child = bench_stage_start(stage, argv, error);
 
-    return child != NULL && await_entry(stage, child, path, error);
+    return child != NULL && bench_stage_await_entry(stage, child, path, error);
 }
 
-/* A port that was free a moment ago; kdsrv takes the next free one of the range anyway. */
-static uint16_t
-find_free_port(void)
+/**
+ * bench_stage_find_free_port:
+ *
+ * Returns: a port that was free a moment ago.
+ */
+uint16_t
+bench_stage_find_free_port(void)
 {
     g_autoptr(GSocket) socket =
         g_socket_new(G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL);
@@ -159,12 +169,12 @@ add_ser2net(BenchStage *stage, GError **error)
     g_autofree char *text = g_strdup_printf("connection: &line\n"
                                             "  accepter: tcp,127.0.0.1,%u\n"
                                             "  connector: serialdev,%s,115200n81,local\n",
-                                            find_free_port(), stage->line);
+                                            bench_stage_find_free_port(), stage->line);
     const char *argv[] = {"ser2net", "-n", "-u", "-c", path, NULL};
     BenchChild *child =
-        g_file_set_contents(path, text, -1, error) ? start(stage, argv, error) : NULL;
+        g_file_set_contents(path, text, -1, error) ? bench_stage_start(stage, argv, error) : NULL;
 
-    return child != NULL && await_entry(stage, child, NULL, error);
+    return child != NULL && bench_stage_await_entry(stage, child, NULL, error);
 }
 
 static void
@@ -192,11 +202,18 @@ static gboolean
 add_kdsrv(BenchStage *stage, GError **error)
 {
     g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
-    uint16_t low = find_free_port();
+    uint16_t low = bench_stage_find_free_port();
     uint16_t high = (uint16_t)MIN(low + 63, UINT16_MAX);
+    g_autofree char *identity = NULL;
     g_autofree char *line = NULL;
     BenchChild *child;
 
+    if (stage->plan->is_tls) {
+        identity = bench_stage_write_identity(stage, error);
+        if (identity == NULL) {
+            return FALSE;
+        }
+    }
     g_ptr_array_add(argv, g_build_filename(stage->setting->bin, "kdsrv", NULL));
     add_plugin_folders(argv, stage->setting);
     g_ptr_array_add(argv, g_strdup("--allow-path"));
@@ -207,9 +224,14 @@ add_kdsrv(BenchStage *stage, GError **error)
         g_ptr_array_add(argv, g_strdup(stage->setting->kdsrv_arguments[i]));
     }
     g_ptr_array_add(argv, g_strdup("-t"));
-    g_ptr_array_add(argv, g_strdup_printf("tcp:port=%u:%u,bind=127.0.0.1", low, high));
+    /* it takes the next port of the range that is free */
+    g_ptr_array_add(argv,
+                    identity != NULL
+                        ? g_strdup_printf("ssl:proto=tls1,certuser=%s,port=%u:%u,bind=127.0.0.1",
+                                          identity, low, high)
+                        : g_strdup_printf("tcp:port=%u:%u,bind=127.0.0.1", low, high));
     g_ptr_array_add(argv, NULL);
-    child = start(stage, (const char *const *)argv->pdata, error);
+    child = bench_stage_start(stage, (const char *const *)argv->pdata, error);
     line = child != NULL ? bench_child_wait_line(child, "ready:", error) : NULL;
     if (line == NULL) {
         return FALSE;
@@ -238,8 +260,8 @@ add_kd(BenchStage *stage, const char *path, GError **error)
     g_ptr_array_add(argv, g_strdup_printf("unix:%s", path));
     add_plugin_folders(argv, stage->setting);
     g_ptr_array_add(argv, NULL);
-    child = start(stage, (const char *const *)argv->pdata, error);
-    return child != NULL && await_entry(stage, child, path, error);
+    child = bench_stage_start(stage, (const char *const *)argv->pdata, error);
+    return child != NULL && bench_stage_await_entry(stage, child, path, error);
 }
 
 static gboolean
@@ -266,8 +288,10 @@ add_relays(BenchStage *stage, GError **error)
         return add_framed(stage, error);
     case BENCH_PEER_SER2NET:
         return add_ser2net(stage, error);
-    default:
+    case BENCH_PEER_DIRECT:
         return TRUE;
+    default:
+        return bench_stage_add_tls(stage, error);
     }
 }
 
@@ -342,6 +366,7 @@ bench_stage_free(BenchStage *stage)
     }
     g_free(stage->folder);
     g_free(stage->line);
+    g_free(stage->security);
     bench_place_harness(BENCH_PLACE_FREE);
     g_free(stage);
 }
@@ -366,6 +391,39 @@ BenchCount *
 bench_stage_get_count(const BenchStage *stage)
 {
     return stage->plan->count;
+}
+
+/**
+ * bench_stage_get_security:
+ *
+ * Returns: (transfer none) (nullable): the encryption of the connections so far; %NULL: none.
+ */
+const char *
+bench_stage_get_security(const BenchStage *stage)
+{
+    return stage->security;
+}
+
+/**
+ * bench_stage_is_tls:
+ *
+ * Returns: whether the client's end speaks TLS.
+ */
+gboolean
+bench_stage_is_tls(const BenchStage *stage)
+{
+    return stage->plan->is_tls && stage->peer != BENCH_PEER_SSH;
+}
+
+/**
+ * bench_stage_get_entry:
+ *
+ * Returns: (transfer none): where clients connect to.
+ */
+const BenchAddress *
+bench_stage_get_entry(const BenchStage *stage)
+{
+    return &stage->entry;
 }
 
 /**
@@ -428,10 +486,17 @@ bench_stage_has_links(const BenchStage *stage)
 BenchEnd *
 bench_stage_dial(BenchStage *stage, const char *trans, GError **error)
 {
+    BenchEnd *end;
+
     if (stage->line != NULL && stage->peer == BENCH_PEER_DIRECT) {
         return bench_end_open_terminal(stage->line, error);
     }
-    return bench_end_open(&stage->entry, bench_stage_has_links(stage) ? trans : NULL, error);
+    end = bench_end_open(&stage->entry, bench_stage_is_tls(stage),
+                         bench_stage_has_links(stage) ? trans : NULL, error);
+    if (end != NULL && stage->security == NULL) {
+        stage->security = bench_end_describe_tls(end);
+    }
+    return end;
 }
 
 /**

@@ -17,7 +17,12 @@ typedef enum {
     BENCH_PEER_KD_KDSRV = 7,
     BENCH_PEER_FRAMED = 8,  /* the session protocol, at its least                                */
     BENCH_PEER_SER2NET = 9, /* of terminals only                                                 */
-    BENCH_N_PEERS = 10,
+    BENCH_PEER_TLS = 10,    /* the rest: with encryption only; this one does the least           */
+    BENCH_PEER_NGINX = 11,
+    BENCH_PEER_HAPROXY = 12,
+    BENCH_PEER_STUNNEL = 13,
+    BENCH_PEER_SSH = 14,
+    BENCH_N_PEERS = 15,
 } BenchPeer;
 
 /**
@@ -50,6 +55,7 @@ typedef struct {
  * @place: of harness and relay
  * @is_threaded: see bench_target_start()
  * @is_terminal: the same
+ * @is_tls: the client's connection to the relay is encrypted
  * @count: (nullable): counts what the relays allocate
  */
 typedef struct {
@@ -57,6 +63,7 @@ typedef struct {
     BenchPlace place;
     gboolean is_threaded;
     gboolean is_terminal;
+    gboolean is_tls;
     BenchCount *count;
 } BenchStagePlan;
 
@@ -69,6 +76,9 @@ BenchStage *bench_stage_new(BenchPeer peer, const BenchSetting *setting, const B
 void bench_stage_free(BenchStage *stage);
 const char *bench_stage_get_folder(const BenchStage *stage);
 BenchCount *bench_stage_get_count(const BenchStage *stage);
+const char *bench_stage_get_security(const BenchStage *stage);
+gboolean bench_stage_is_tls(const BenchStage *stage);
+const BenchAddress *bench_stage_get_entry(const BenchStage *stage);
 BenchTarget *bench_stage_get_target(const BenchStage *stage);
 GPtrArray *bench_stage_get_relays(const BenchStage *stage);
 uint64_t bench_stage_get_cpu_ns(const BenchStage *stage);

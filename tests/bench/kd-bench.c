@@ -259,14 +259,14 @@ run_all(BenchReport *report, const BenchSetting *setting, guint n_repetitions)
 }
 
 static gboolean
-notices_spoiled_byte(BenchMode mode, const BenchSetting *usual)
+notices_spoiled_byte(BenchMode mode, BenchPeer peer, const BenchSetting *usual)
 {
     BenchSetting setting = *usual;
     BenchResult result = {0};
     gboolean is_noticed;
 
     setting.flip_at = SMOKE_FLIP_AT;
-    run_one(mode, BENCH_PEER_EPOLL, &setting, &result);
+    run_one(mode, peer, &setting, &result);
     is_noticed = result.failure != NULL && strstr(result.failure, "wrong bytes") != NULL;
     printf("%s: one bit spoiled on the way: %s\n", bench_mode_get_name(mode),
            is_noticed ? "noticed" : "NOT NOTICED");
@@ -278,10 +278,23 @@ notices_spoiled_byte(BenchMode mode, const BenchSetting *usual)
 static int
 run_smoke(BenchSetting *setting)
 {
-    static char *modes[] = {(char *)"rr1",       (char *)"rrkd",      (char *)"bulk-up",
-                            (char *)"bulk-down", (char *)"bulk-both", (char *)"sessions",
-                            (char *)"pty-rr1",   (char *)"pty-rr1k",  NULL};
-    static char *peers[] = {(char *)"direct", (char *)"relay-epoll", (char *)"relay-framed", NULL};
+    static char *modes[] = {(char *)"rr1",
+                            (char *)"rrkd",
+                            (char *)"bulk-up",
+                            (char *)"bulk-down",
+                            (char *)"bulk-both",
+                            (char *)"sessions",
+                            (char *)"pty-rr1",
+                            (char *)"pty-rr1k",
+                            (char *)"tls-rr1",
+                            (char *)"tls-kd",
+                            (char *)"tls-bulk-up",
+                            (char *)"tls-bulk-down",
+                            (char *)"tls-handshakes",
+                            (char *)"tls-memory",
+                            NULL};
+    static char *peers[] = {(char *)"direct", (char *)"relay-epoll", (char *)"relay-framed",
+                            (char *)"relay-tls", NULL};
     g_autoptr(BenchReport) report = bench_report_new(1);
     gboolean is_good;
 
@@ -294,8 +307,9 @@ run_smoke(BenchSetting *setting)
     run_all(report, setting, 1);
     bench_report_print_table(report, stdout);
     is_good = bench_report_get_failures(report) == 0;
-    is_good = notices_spoiled_byte(BENCH_MODE_BULK_UP, setting) && is_good;
-    is_good = notices_spoiled_byte(BENCH_MODE_RRKD, setting) && is_good;
+    is_good = notices_spoiled_byte(BENCH_MODE_BULK_UP, BENCH_PEER_EPOLL, setting) && is_good;
+    is_good = notices_spoiled_byte(BENCH_MODE_RRKD, BENCH_PEER_EPOLL, setting) && is_good;
+    is_good = notices_spoiled_byte(BENCH_MODE_TLS_BULK_UP, BENCH_PEER_TLS, setting) && is_good;
     return is_good ? EXIT_SUCCESS : EXIT_MISSED;
 }
 

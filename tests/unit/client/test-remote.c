@@ -325,18 +325,26 @@ static const KdConnectionFuncs client_funcs = {
 };
 
 static void
-start_client_on(Client *client, const char *trans)
+start_client_at(Client *client, const char *server, const char *trans)
 {
-    *client = (Client){.plan = {.server = (char *)"pair:password=s3cret", .trans = (char *)trans},
-                       .debugger = -1};
+    *client =
+        (Client){.plan = {.server = g_strdup(server), .trans = (char *)trans}, .debugger = -1};
 
     client->reach = kd_reach_new_everything();
     client->host = kd_host_new(client->reach);
     client->registry = kd_registry_new(client->host);
     g_assert_true(kd_registry_add(client->registry, &pair_plugin, "/pair.so", NULL));
     kd_registry_seal(client->registry);
+    g_assert_true(kd_connection_resolve(&client->plan, client->registry, NULL));
+    g_assert_true(kd_connection_prepare(&client->plan, NULL));
     client->connection = kd_connection_new(&client->plan, client->registry, &client_funcs, client);
     kd_connection_start(client->connection);
+}
+
+static void
+start_client_on(Client *client, const char *trans)
+{
+    start_client_at(client, "pair:", trans);
 }
 
 static void
@@ -359,6 +367,8 @@ clear(Client *client, Server *server)
     while (g_main_context_iteration(NULL, FALSE)) {
     }
     g_clear_error(&client->error);
+    kd_dial_up_free(client->plan.dial_up);
+    g_free(client->plan.server);
     kd_registry_free(client->registry);
     kd_host_free(client->host);
     kd_reach_free(client->reach);
@@ -423,7 +433,7 @@ test_password(void)
     Client client;
 
     start_server(&server);
-    start_client(&client);
+    start_client_at(&client, "pair:password=s3cret", TRANS);
     WAIT_FOR(client.is_ended);
     g_assert_error(client.error, KD_ERROR, KD_ERROR_AUTH);
     g_assert_nonnull(strstr(client.error->message, "wants a password"));
