@@ -17,8 +17,7 @@
 #define CONTROL_FDS_USUAL  32u
 #define BUFFER_ALIGN_BYTES 4096u
 
-/* The peer end of a plain file is always "hung up": its readers go on to the end, whatever comes.
- */
+/* The peer end of a plain file is always "hung up": its readers go on to the end. */
 #define READY_ALWAYS (KD_READY_IN | KD_READY_OUT | KD_READY_HUP)
 
 typedef struct {
@@ -31,6 +30,7 @@ typedef struct {
 
     KdReadyQueue queue;
     guint n_round; /* how many were queued when the current round started; 0 between rounds */
+    guint64 round;
 
     KdLoopWatch *dead;
     guint n_dead_queued;
@@ -129,6 +129,7 @@ run_round(void)
     gint64 limit_us = 0;
 
     loop.n_round = loop.queue.n;
+    loop.round++;
     loop.is_inside = TRUE;
     for (guint i = 1; i <= loop.n_round; i++) {
         KdLoopWatch *watch = kd_ready_queue_pop(&loop.queue);
@@ -161,7 +162,7 @@ close_control(void)
     if (loop.control_ep < 0) {
         return;
     }
-    /* A child between fork and exec may hold the nested set open for a while. */
+    /* A child before its exec may hold the nested set open. */
     (void)epoll_ctl(loop.ep, EPOLL_CTL_DEL, loop.control_ep, NULL);
     (void)close(loop.control_ep);
     loop.control_ep = -1;
@@ -452,8 +453,7 @@ kd_loop_add(KdLoopWatch *watch, GError **error)
  * Takes a watch out of the loop, while its descriptor is still open: otherwise a duplicate
  * elsewhere would keep the events coming, and nothing could stop them any more. The descriptor is
  * not closed, the run function is not called again. @gone follows after the current round, or
- * before the next one when there is none; the main context turns for it. May be called from any
- * run function, for its own watch or another.
+ * before the next one when there is none; the main context turns for it. Any run may call it.
  */
 void
 kd_loop_remove(KdLoopWatch *watch)
@@ -517,13 +517,23 @@ kd_loop_await_out(KdLoopWatch *watch)
 /**
  * kd_loop_turn:
  *
- * Makes the main context turn after the current round, as it does anyway after a run function that
- * is not pure. For a pure one that made an exception.
+ * Makes the main context turn after the current round: for a pure function that made an exception.
  */
 void
 kd_loop_turn(void)
 {
     loop.is_turn_due = TRUE;
+}
+
+/**
+ * kd_loop_get_round:
+ *
+ * Returns: the number of the current round: what is dear is done in one run of each
+ */
+guint64
+kd_loop_get_round(void)
+{
+    return loop.round;
 }
 
 /**

@@ -59,5 +59,6 @@ void kd_loop_remove(KdLoopWatch *watch);
 void kd_loop_ready(KdLoopWatch *watch, uint32_t bits);
 void kd_loop_await_out(KdLoopWatch *watch);
 void kd_loop_turn(void);
+guint64 kd_loop_get_round(void);
 size_t kd_loop_get_quantum_bytes(void);
 uint8_t *kd_loop_get_buffer(void);

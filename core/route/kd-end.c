@@ -33,16 +33,20 @@ kd_end_new(KdEndpoint *endpoint, const KdLoopWatchFuncs *funcs, void *owner, GEr
     end->watch.funcs = funcs;
     end->watch.fd = endpoint->fd;
     end->endpoint = *endpoint;
+    end->layer = kd_endpoint_get_layer(endpoint);
+    end->is_stream = endpoint->fd < 0 || end->layer != NULL;
     end->owner = owner;
     if (!kd_loop_add(&end->watch, error)) {
         g_free(end);
         return NULL;
     }
     kd_endpoint_init(endpoint);
-    if (end->endpoint.stream != NULL) {
+    if (end->is_stream) {
         /* A stream reports edges, and it may have become ready before anybody listened. */
         end->watch.ready = KD_READY_IN | KD_READY_OUT;
-        end->endpoint.ops->set_ready(end->endpoint.stream, on_stream_ready, end);
+        if (end->layer == NULL) {
+            end->endpoint.ops->set_ready(end->endpoint.stream, on_stream_ready, end);
+        }
         kd_loop_ready(&end->watch, KD_READY_IN | KD_READY_OUT);
     }
     return end;
@@ -58,7 +62,7 @@ kd_end_new(KdEndpoint *endpoint, const KdLoopWatchFuncs *funcs, void *owner, GEr
 void
 kd_end_release(KdEnd *end, KdEndpoint *endpoint)
 {
-    if (end->endpoint.stream != NULL) {
+    if (end->is_stream && end->layer == NULL) {
         end->endpoint.ops->set_ready(end->endpoint.stream, NULL, NULL);
     }
     *endpoint = end->endpoint;
@@ -112,8 +116,17 @@ kd_end_read(KdEnd *end, uint8_t *buf, size_t len)
 {
     gssize n;
 
-    if (end->endpoint.fd < 0) {
+    if (end->is_stream) {
         n = end->endpoint.ops->read(end->endpoint.stream, buf, len);
+        if (end->layer != NULL && end->layer->is_dry(end->endpoint.stream)) {
+            /* As below: without asking once more. */
+            if ((end->watch.ready & KD_READY_HUP) == 0) {
+                end->watch.ready &= ~(uint32_t)KD_READY_IN;
+            }
+        } else if (end->layer != NULL && n == -EAGAIN) {
+            kd_loop_ready(&end->watch, KD_READY_IN); /* it has had enough for one turn */
+            return n;
+        }
     } else {
         do {
             n = read(end->endpoint.fd, buf, len);
@@ -132,7 +145,7 @@ kd_end_read(KdEnd *end, uint8_t *buf, size_t len)
         }
     }
     /* A pty's master says EIO when the last slave was closed. */
-    return n == -EIO && end->endpoint.fd >= 0 ? 0 : n;
+    return n == -EIO && !end->is_stream ? 0 : n;
 }
 
 static gssize
@@ -174,7 +187,7 @@ kd_end_write(KdEnd *end, const struct iovec *vec, int n)
     if (end->write_error != 0) {
         return -end->write_error;
     }
-    if (end->endpoint.fd < 0) {
+    if (end->is_stream) {
         done = stream_writev(end, vec, n);
     } else {
         do {
@@ -188,8 +201,40 @@ kd_end_write(KdEnd *end, const struct iovec *vec, int n)
     } else if (done < 0) {
         end->write_error = (int)-done;
         kd_loop_ready(&end->watch, KD_READY_IN);
+    } else if (end->layer != NULL) {
+        (void)kd_end_flush(end);
     }
     return done;
+}
+
+/**
+ * kd_end_flush:
+ * @end: an end
+ *
+ * Sends what an earlier write has left behind, if there is room: every run of an end that may have
+ * a layer must ask.
+ *
+ * Returns: whether nothing waits inside of the end, or never leaves it any more
+ */
+gboolean
+kd_end_flush(KdEnd *end)
+{
+    int code;
+
+    if (end->layer == NULL || end->write_error != 0) {
+        return TRUE;
+    }
+    if ((end->watch.ready & KD_READY_OUT) == 0) {
+        return FALSE; /* this is how it was left */
+    }
+    code = end->layer->flush(end->endpoint.stream);
+    if (code == -EAGAIN) {
+        kd_loop_await_out(&end->watch);
+    } else if (code < 0) {
+        end->write_error = -code;
+        kd_loop_ready(&end->watch, KD_READY_IN);
+    }
+    return code != -EAGAIN;
 }
 
 /**
@@ -205,10 +250,11 @@ kd_end_shutdown_write(KdEnd *end)
         return;
     }
     end->is_shut = TRUE;
-    if (end->endpoint.fd >= 0) {
+    if (!end->is_stream) {
         (void)shutdown(end->endpoint.fd, SHUT_WR);
     } else if (end->endpoint.ops->shutdown_write != NULL) {
         (void)end->endpoint.ops->shutdown_write(end->endpoint.stream);
+        (void)kd_end_flush(end);
     }
 }
 

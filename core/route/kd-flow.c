@@ -198,6 +198,9 @@ kd_flow_flush(KdRoute *route, KdSide side)
     KdFraming *framing = side == KD_SIDE_PEER ? route->framing : NULL;
     struct iovec vec[2];
 
+    if (route->ends[side] != NULL && !kd_end_flush(route->ends[side])) {
+        return FALSE;
+    }
     while (kd_ring_get_len(&flow->ring) > 0) {
         size_t len = MIN(kd_ring_get_len(&flow->ring), get_hold_room(route, side));
         int n = kd_ring_peek(&flow->ring, vec, len);
