@@ -20,12 +20,16 @@ get_peer_name(const KdTlsSession *session)
     return kd_tls_config_get_role(session->config) == KD_TLS_SERVER ? "the client" : "the server";
 }
 
+static gboolean
+are_old_allowed(const KdTlsSession *session)
+{
+    return strstr(kd_tls_config_get_priority(session->config), "+VERS-TLS1.2") != NULL;
+}
+
 static const char *
 get_versions(const KdTlsSession *session)
 {
-    return strstr(kd_tls_config_get_priority(session->config), "+VERS-TLS1.2") != NULL
-               ? "TLS 1.2 or newer"
-               : "TLS 1.3";
+    return are_old_allowed(session) ? "TLS 1.2 or newer" : "TLS 1.3";
 }
 
 /* An SSL 2 hello (RFC 5246, E.2) is TLS, if an old one. */
@@ -57,6 +61,18 @@ is_alert_on_certificate(gnutls_alert_description_t alert)
     }
 }
 
+/* Where TLS 1.3 alone is spoken, GnuTLS tells an older client by its ciphers. */
+static GError *
+build_no_cipher(const KdTlsSession *session)
+{
+    const char *peer = get_peer_name(session);
+
+    return are_old_allowed(session)
+               ? g_error_new(KD_ERROR, KD_ERROR_TLS, "%s has no cipher in common with us", peer)
+               : g_error_new(KD_ERROR, KD_ERROR_TLS,
+                             "%s speaks no TLS 1.3, or has no cipher in common with us", peer);
+}
+
 static GError *
 build_alert(const KdTlsSession *session)
 {
@@ -77,11 +93,20 @@ build_alert(const KdTlsSession *session)
         return g_error_new(KD_ERROR, KD_ERROR_TLS, "%s speaks no %s", peer, get_versions(session));
     case GNUTLS_A_HANDSHAKE_FAILURE:
     case GNUTLS_A_INSUFFICIENT_SECURITY:
-        return g_error_new(KD_ERROR, KD_ERROR_TLS, "%s has no cipher in common with us", peer);
+        return g_error_new(KD_ERROR, KD_ERROR_TLS, "%s found no version and cipher that we speak",
+                           peer);
     default:
         return g_error_new(KD_ERROR, KD_ERROR_TLS, "%s ended the TLS handshake: %s", peer,
                            name != NULL ? name : "unknown alert");
     }
+}
+
+/* Whatever GnuTLS calls it: within a record it speaks of a wrong length. */
+static gboolean
+is_cut(const KdTlsSession *session, int code)
+{
+    return (session->has_ended || session->in_error != 0) && code != GNUTLS_E_PUSH_ERROR &&
+           code != GNUTLS_E_FATAL_ALERT_RECEIVED;
 }
 
 static GError *
@@ -128,12 +153,12 @@ kd_tls_failure_build(const KdTlsSession *session, int code)
     if (!is_tls(session)) {
         return build_not_tls(session);
     }
+    if (is_cut(session, code)) {
+        return build_cut(session, session->in_error);
+    }
     switch (code) {
     case GNUTLS_E_FATAL_ALERT_RECEIVED:
         return build_alert(session);
-    case GNUTLS_E_PREMATURE_TERMINATION:
-    case GNUTLS_E_PULL_ERROR:
-        return build_cut(session, session->in_error);
     case GNUTLS_E_PUSH_ERROR:
         return build_cut(session, session->out_error);
     case GNUTLS_E_UNSUPPORTED_VERSION_PACKET:
@@ -141,7 +166,7 @@ kd_tls_failure_build(const KdTlsSession *session, int code)
     case GNUTLS_E_NO_CIPHER_SUITES:
     case GNUTLS_E_NO_COMMON_KEY_SHARE:
     case GNUTLS_E_INSUFFICIENT_SECURITY:
-        return g_error_new(KD_ERROR, KD_ERROR_TLS, "%s has no cipher in common with us", peer);
+        return build_no_cipher(session);
     case GNUTLS_E_NO_CERTIFICATE_FOUND:
     case GNUTLS_E_CERTIFICATE_REQUIRED:
         return g_error_new(KD_ERROR, KD_ERROR_TLS, "%s shows no certificate", peer);
@@ -168,10 +193,10 @@ kd_tls_failure_get_errno(const KdTlsSession *session, int code)
 {
     gnutls_alert_description_t alert;
 
-    switch (code) {
-    case GNUTLS_E_PREMATURE_TERMINATION:
-    case GNUTLS_E_PULL_ERROR:
+    if (is_cut(session, code)) {
         return session->in_error != 0 ? session->in_error : ECONNABORTED;
+    }
+    switch (code) {
     case GNUTLS_E_PUSH_ERROR:
         return session->out_error != 0 ? session->out_error : EPIPE;
     case GNUTLS_E_INVALID_SESSION:

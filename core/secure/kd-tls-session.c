@@ -311,16 +311,38 @@ kd_tls_session_shut(KdTlsSession *session)
 
 /* ---- its life ---- */
 
-/* Called in the middle of a handshake, by GnuTLS. */
+/* One for all sessions with the same words: its making takes time, and it has kilobytes. There are
+ * as many as there are words for `proto=`. Returns: a code of GnuTLS */
+static int
+find_priority(const char *words, gnutls_priority_t *priority, const char **place)
+{
+    static GHashTable *known;
+    int code;
+
+    known = known != NULL ? known : g_hash_table_new(g_str_hash, g_str_equal);
+    *priority = g_hash_table_lookup(known, words);
+    if (*priority != NULL) {
+        return 0;
+    }
+    code = gnutls_priority_init(priority, words, place);
+    if (code == 0) {
+        g_hash_table_insert(known, g_strdup(words), *priority);
+    }
+    return code;
+}
+
 static gboolean
 set_up(KdTlsSession *session, GError **error)
 {
     gboolean is_server = kd_tls_config_get_role(session->config) == KD_TLS_SERVER;
     const char *name = kd_tls_config_get_server_name(session->config);
     const char *place = NULL;
-    int code = gnutls_priority_set_direct(session->gnutls,
-                                          kd_tls_config_get_priority(session->config), &place);
+    gnutls_priority_t priority;
+    int code = find_priority(kd_tls_config_get_priority(session->config), &priority, &place);
 
+    if (code == 0) {
+        code = gnutls_priority_set(session->gnutls, priority);
+    }
     if (code == 0) {
         code = gnutls_credentials_set(session->gnutls, GNUTLS_CRD_CERTIFICATE,
                                       kd_tls_config_get_credentials(session->config));

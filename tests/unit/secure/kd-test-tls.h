@@ -64,6 +64,22 @@ typedef struct {
     guint wake_id;
 } KdTestTalk;
 
+/**
+ * KdTestStage:
+ * @configs: of the server and of the client
+ * @server: its handshake
+ * @client: its handshake
+ * @bases: what they are to have, before they begin
+ *
+ * Both ends of a handshake, over a pair of sockets.
+ */
+typedef struct {
+    KdTlsConfig *configs[2];
+    KdTestShake server;
+    KdTestShake client;
+    KdEndpoint bases[2];
+} KdTestStage;
+
 typedef gboolean (*KdTestCondition)(void *user);
 
 void kd_test_start(void);
@@ -86,6 +102,12 @@ void kd_test_shake_wait(KdTestShake *shake);
 void kd_test_shake_clear(KdTestShake *shake);
 void kd_test_tls_pair(KdTestPair pair, const char *priority, KdEndpoint *server,
                       KdEndpoint *client);
+
+void kd_test_stage_init(KdTestStage *stage, KdTlsConfig *server, KdTlsConfig *client);
+void kd_test_stage_begin(KdTestStage *stage);
+void kd_test_stage_run(KdTestStage *stage, KdTlsConfig *server, KdTlsConfig *client);
+void kd_test_stage_clear(KdTestStage *stage);
+void kd_test_assert_says(const KdTestShake *shake, const char *text);
 
 void kd_test_talk_begin(KdTestTalk *talk, KdEndpoint *endpoint, guint salt, guint heard_salt);
 void kd_test_talk_wake(KdTestTalk *talk);
