@@ -37,6 +37,39 @@ test_key(void)
 }
 
 static void
+test_pin(void)
+{
+    g_autofree char *text =
+        hide_one("ssl:certuser=pkcs11:token=lab;object=kd?pin-value=9876&module-name=m,port=1");
+    g_autofree char *first = hide_one("ssl:certuser=pkcs11:?pin-value=98,port=1");
+
+    g_assert_cmpstr(text, ==,
+                    "ssl:certuser=pkcs11:token=lab;object=kd?pin-value=******************,port=1");
+    g_assert_cmpstr(first, ==, "ssl:certuser=pkcs11:?pin-value=**,port=1");
+}
+
+static void
+test_found(void)
+{
+    g_autofree char *without = g_strdup("tcp:port=1");
+    g_autofree char *with = g_strdup("tcp:port=1,password=a");
+    char *argv[] = {(char *)"kdsrv", without, with, NULL};
+
+    g_assert_false(kd_secrets_hide(2, argv));
+    g_assert_true(kd_secrets_hide(3, argv));
+}
+
+static void
+test_key_log(void)
+{
+    char *argv[] = {(char *)"kdsrv", NULL};
+
+    g_assert_true(g_setenv("SSLKEYLOGFILE", "/tmp/keys", TRUE));
+    g_assert_false(kd_secrets_hide(1, argv));
+    g_assert_null(g_getenv("SSLKEYLOGFILE"));
+}
+
+static void
 test_others_kept(void)
 {
     g_autofree char *text = hide_one("com:port=/dev/monkey=1,baud=9600");
@@ -60,9 +93,12 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/client/secrets/hides-passwords-at-any-depth", test_password);
-    g_test_add_func("/client/secrets/hides-keys-of-links", test_key);
-    g_test_add_func("/client/secrets/keeps-everything-else", test_others_kept);
-    g_test_add_func("/client/secrets/keeps-the-debuggers-arguments", test_debugger_kept);
+    g_test_add_func("/cli/secrets/hides-passwords-at-any-depth", test_password);
+    g_test_add_func("/cli/secrets/hides-keys-of-links", test_key);
+    g_test_add_func("/cli/secrets/hides-pins-of-tokens", test_pin);
+    g_test_add_func("/cli/secrets/tells-whether-there-was-one", test_found);
+    g_test_add_func("/cli/secrets/lets-nobody-log-the-keys-of-tls", test_key_log);
+    g_test_add_func("/cli/secrets/keeps-everything-else", test_others_kept);
+    g_test_add_func("/cli/secrets/keeps-the-debuggers-arguments", test_debugger_kept);
     return g_test_run();
 }

@@ -2,15 +2,16 @@
 /* Keeps secrets of the command line out of the process list. */
 #include "kd-secrets.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* No plugin and so no table is loaded yet when this is needed. */
-static const char *const SECRET_KEYS[] = {"password=", "key="};
+static const char *const SECRET_KEYS[] = {"password=", "key=", "pin-value="};
 
 static gboolean
 is_item_start(const char *text, const char *at)
 {
-    return at == text || strchr(":,{", at[-1]) != NULL;
+    return at == text || strchr(":,{;?&", at[-1]) != NULL;
 }
 
 static char *
@@ -29,9 +30,11 @@ find_value(char *text, char *at)
     return NULL;
 }
 
-static void
+static gboolean
 hide_in(char *text)
 {
+    gboolean is_found = FALSE;
+
     for (char *at = text; *at != '\0'; at++) {
         char *value = find_value(text, at);
 
@@ -39,8 +42,10 @@ hide_in(char *text)
             size_t len = strcspn(value, value[0] == '@' ? "}" : ",}");
 
             memset(value, '*', len);
+            is_found = TRUE;
         }
     }
+    return is_found;
 }
 
 /**
@@ -48,13 +53,20 @@ hide_in(char *text)
  * @argc: of main()
  * @argv: of main(), after it was copied
  *
- * Overwrites the values of passwords and keys in place, which is what other users see of this
- * process. The arguments of the debugger are left alone.
+ * Overwrites the values of passwords, keys and PINs in place, which is what other users see of this
+ * process. The arguments of the debugger are left alone. SSLKEYLOGFILE is removed from the
+ * environment: keys of TLS connections would be written there.
+ *
+ * Returns: whether there was one
  */
-void
+gboolean
 kd_secrets_hide(int argc, char **argv)
 {
+    gboolean is_found = FALSE;
+
+    (void)unsetenv("SSLKEYLOGFILE");
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        hide_in(argv[i]);
+        is_found = hide_in(argv[i]) || is_found;
     }
+    return is_found;
 }

@@ -4,4 +4,4 @@
 
 #include <glib.h>
 
-void kd_secrets_hide(int argc, char **argv);
+gboolean kd_secrets_hide(int argc, char **argv);
