@@ -58,6 +58,8 @@ struct KdSession {
     gboolean is_released;
     KdCloseCode close_code;
     char *close_text;
+    gboolean has_ended_well;
+    gboolean is_refused_by_client;
     guint linger_id;
 };
 
@@ -185,6 +187,9 @@ kd_session_close(KdSession *session, KdCloseCode code, const char *text)
     session->is_closing = TRUE;
     session->close_code = code;
     session->close_text = g_strdup(text);
+    session->has_ended_well =
+        session->is_authenticated && !session->is_peer_gone && !session->is_refused_by_client &&
+        (code == KD_CLOSE_NORMAL || code == KD_CLOSE_GOING_AWAY || code == KD_CLOSE_TARGET_CLOSED);
     g_clear_handle_id(&session->lost_id, g_source_remove);
     g_clear_pointer(&session->ticket, kd_inventory_forget);
     kd_route_stop(session->route);
@@ -210,6 +215,20 @@ kd_session_drop(KdSession *session, const char *text)
     } else {
         kd_session_close(session, KD_CLOSE_NORMAL, text);
     }
+}
+
+/**
+ * kd_session_has_ended_well:
+ * @session: closing, or in KdSessionFuncs.ended
+ * @text: (out) (transfer none): how it has ended
+ *
+ * Returns: whether there was a session, and one of both sides has said that it is over
+ */
+gboolean
+kd_session_has_ended_well(const KdSession *session, const char **text)
+{
+    *text = session->close_text;
+    return session->has_ended_well;
 }
 
 static void
@@ -618,6 +637,21 @@ on_preamble(KdRoute *route, uint16_t major, uint16_t minor, void *user)
 /* ---- what the client says ---- */
 
 static void
+take_close(KdSession *session, const uint8_t *payload, size_t len)
+{
+    g_autoptr(KdClose) close = kd_close_parse(payload, len, NULL);
+    g_autofree char *text = NULL;
+
+    if (close == NULL || close->code == KD_CLOSE_NORMAL) {
+        kd_session_close(session, KD_CLOSE_NORMAL, "the client has ended the session");
+        return;
+    }
+    text = g_strdup_printf("the client has refused to go on: %s", close->text);
+    session->is_refused_by_client = TRUE;
+    kd_session_close(session, KD_CLOSE_NORMAL, text);
+}
+
+static void
 on_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payload, void *user)
 {
     KdSession *session = user;
@@ -637,7 +671,7 @@ on_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payload, vo
         take_control(session, payload, header->length);
         break;
     case KD_FRAME_CLOSE:
-        kd_session_close(session, KD_CLOSE_NORMAL, "the client has ended the session");
+        take_close(session, payload, header->length);
         break;
     case KD_FRAME_LIST:
         take_list(session, payload, header->length);

@@ -47,3 +47,4 @@ KdSession *kd_session_new(const KdSessionScope *scope, uint64_t id, const char *
                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void kd_session_close(KdSession *session, KdCloseCode code, const char *text);
 void kd_session_drop(KdSession *session, const char *text);
+gboolean kd_session_has_ended_well(const KdSession *session, const char **text);
