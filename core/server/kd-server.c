@@ -1,36 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The server: listeners, the sessions they bring, limits, and an orderly end. */
+/* The server: entrances, the sessions they bring, limits, and an orderly end. */
 #include "kd-server.h"
 
-#include "kd-framing.h"
-#include "kd-host-keys.h"
-#include "kd-listener.h"
-#include "kd-session.h"
-#include "kd-strangers.h"
-#include "kd-tick.h"
-
-#include <errno.h>
-#include <sys/socket.h>
+#include "kd-clicon.h"
+#include "kd-ready-line.h"
+#include "kd-reception.h"
+#include "kd-secret.h"
+#include "kd-server-private.h"
 
 /* For sessions to end after SIGTERM. */
 #define MAX_STOP_S 10u
-
-struct KdServer {
-    const KdRegistry *registry;
-    KdSessionScope scope;
-    GPtrArray *listeners; /* (element-type KdListener) */
-    guint n_started;
-    GCancellable *starting; /* NULL: kd_server_start_async() is not under way */
-    GHashTable *sessions;   /* (element-type KdSession) */
-    KdStrangers *strangers;
-    uint64_t last_id;
-    KdTick stopping;
-    guint n_stopping_ticks;
-    gboolean is_stopping;
-    guint check_id;
-    KdServerFunc on_stopped;
-    void *user;
-};
 
 static void start_next(GTask *task);
 static gboolean on_check_stopped(gpointer user_data);
@@ -40,7 +19,7 @@ static gboolean on_check_stopped(gpointer user_data);
  * @registry: loaded; lives longer than the server
  * @source: (nullable): copied: what strings of clients leave out
  *
- * Returns: (transfer full): a server without listeners
+ * Returns: (transfer full): a server without entrances
  */
 KdServer *
 kd_server_new(const KdRegistry *registry, const KdParamsSource *source)
@@ -54,9 +33,10 @@ kd_server_new(const KdRegistry *registry, const KdParamsSource *source)
     if (source != NULL) {
         server->scope.source = *source;
     }
-    server->listeners = g_ptr_array_new_with_free_func((GDestroyNotify)kd_listener_free);
+    server->entrances = g_ptr_array_new_with_free_func((GDestroyNotify)kd_entrance_free);
     server->sessions = g_hash_table_new(NULL, NULL);
     server->strangers = kd_strangers_new();
+    server->penalties = kd_penalties_new();
     return server;
 }
 
@@ -75,15 +55,44 @@ kd_server_free(KdServer *server)
     g_clear_handle_id(&server->check_id, g_source_remove);
     kd_tick_remove(&server->stopping);
     g_clear_object(&server->starting);
-    g_ptr_array_unref(server->listeners);
+    g_ptr_array_unref(server->entrances);
     g_hash_table_unref(server->sessions);
     kd_strangers_free(server->strangers);
+    kd_penalties_free(server->penalties);
+    kd_password_unref(server->password);
     kd_inventory_free(server->scope.inventory);
     kd_link_table_free(server->scope.links);
     g_free(server);
 }
 
-/* ---- clients ---- */
+/* ---- the end ---- */
+
+/**
+ * kd_server_wake:
+ * @server: a server
+ *
+ * Lets a server that is to stop look, a little later, whether it can.
+ */
+void
+kd_server_wake(KdServer *server)
+{
+    if (server->check_id == 0) {
+        server->check_id = g_idle_add(on_check_stopped, server);
+    }
+}
+
+static guint
+count_callers(const KdServer *server)
+{
+    guint n = 0;
+
+    for (guint i = 0; i < server->entrances->len; i++) {
+        const KdEntrance *entrance = g_ptr_array_index(server->entrances, i);
+
+        n += entrance->caller != NULL ? 1 : 0;
+    }
+    return n;
+}
 
 static void
 check_stopped(KdServer *server)
@@ -95,134 +104,27 @@ check_stopped(KdServer *server)
     kd_link_table_close_idle(server->scope.links);
     if (server->n_stopping_ticks < MAX_STOP_S &&
         (server->starting != NULL || g_hash_table_size(server->sessions) > 0 ||
-         kd_link_table_get_n_links(server->scope.links) > 0)) {
+         count_callers(server) > 0 || kd_link_table_get_n_links(server->scope.links) > 0)) {
         return;
     }
     kd_tick_remove(&server->stopping);
     g_steal_pointer (&server->on_stopped)(server, server->user);
 }
 
-static void
-on_authenticated(KdSession *session, void *user)
+/**
+ * kd_server_forget_session:
+ * @server: a server
+ * @session: has ended
+ */
+void
+kd_server_forget_session(KdServer *server, KdSession *session)
 {
-    KdServer *server = user;
-
-    kd_strangers_remove(server->strangers, session);
-}
-
-static void
-on_ended(KdSession *session, void *user)
-{
-    KdServer *server = user;
-
     kd_strangers_remove(server->strangers, session);
     g_hash_table_remove(server->sessions, session);
     check_stopped(server);
 }
 
-/* Says why in one go and hangs up; whoever is refused costs nothing afterwards. */
-static void
-refuse(KdEndpoint *endpoint, KdCloseCode code, const char *text)
-{
-    KdFraming *framing = kd_framing_new(KD_ROLE_SERVER);
-    KdClose close = {.code = code, .retry_after_s = 1, .text = (char *)text};
-    g_autoptr(GBytes) payload = kd_close_build(&close);
-    uint8_t unread[1024];
-
-    kd_framing_queue_preamble(framing);
-    kd_framing_queue(framing, KD_FRAME_CLOSE, g_bytes_get_data(payload, NULL),
-                     g_bytes_get_size(payload));
-    if (endpoint->fd >= 0) {
-        (void)send(endpoint->fd, framing->out->data, framing->out->len,
-                   MSG_DONTWAIT | MSG_NOSIGNAL);
-        (void)shutdown(endpoint->fd, SHUT_WR);
-        /* What the client has said already must be read, or closing would reset the connection
-         * before the client has read why. */
-        (void)recv(endpoint->fd, unread, sizeof unread, MSG_DONTWAIT);
-    } else {
-        (void)endpoint->ops->write(endpoint->stream, framing->out->data, framing->out->len);
-    }
-    kd_framing_free(framing);
-    kd_endpoint_clear(endpoint);
-}
-
-static void
-on_client(KdListener *listener, KdEndpoint *endpoint, const char *peer, const char *source,
-          void *user)
-{
-    static const KdSessionFuncs funcs = {.authenticated = on_authenticated, .ended = on_ended};
-    KdServer *server = user;
-    g_autoptr(GError) error = NULL;
-    KdSession *session;
-    KdSession *surplus;
-
-    (void)listener;
-    if (server->is_stopping) {
-        /* A listener that was there before stays until the start has ended. */
-        refuse(endpoint, KD_CLOSE_GOING_AWAY, "the server is ending");
-        return;
-    }
-    if (kd_strangers_get_of_source(server->strangers, source) >= KD_STRANGERS_MAX_PER_SOURCE) {
-        refuse(endpoint, KD_CLOSE_LIMIT, "too many connections from there wait to log in");
-        return;
-    }
-    session = kd_session_new(&server->scope, ++server->last_id, peer, NULL, endpoint, &funcs,
-                             server, &error);
-    if (session == NULL) {
-        g_message("%s: %s", peer, error->message);
-        return;
-    }
-    g_hash_table_add(server->sessions, session);
-    kd_strangers_add(server->strangers, source, session);
-    surplus = kd_strangers_get_surplus(server->strangers);
-    if (surplus != NULL) {
-        kd_strangers_remove(server->strangers, surplus);
-        kd_session_drop(surplus, "too many connections wait to log in");
-    }
-}
-
 /* ---- starting ---- */
-
-static void
-wake_check(KdServer *server)
-{
-    if (server->check_id == 0) {
-        server->check_id = g_idle_add(on_check_stopped, server);
-    }
-}
-
-static gboolean
-check_offered(const KdTransport *transport, GVariant *params, GError **error)
-{
-    if ((transport->caps & KD_TRANSPORT_TLS) != 0) {
-        g_set_error(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED, "%s: this version has no TLS yet",
-                    transport->scheme);
-        return FALSE;
-    }
-    if (kd_params_get_form(transport->params, KD_FORM_SERVER, params) == KD_FORM_SERVER_CLICON) {
-        g_set_error(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED,
-                    "%s: clicon= is not available in this version", transport->scheme);
-        return FALSE;
-    }
-    for (const KdParamSpec *spec = transport->params; spec->key != NULL; spec++) {
-        g_autoptr(GVariant) value = g_variant_lookup_value(params, spec->key, NULL);
-
-        if (value != NULL && (spec->flags & KD_PARAM_SECRET) != 0) {
-            /* Better no server than one that only looks guarded. */
-            g_set_error(error, KD_ERROR, KD_ERROR_NOT_SUPPORTED,
-                        "%s: %s= is not available in this version: leave it out and guard the "
-                        "port by other means",
-                        transport->scheme, spec->key);
-            return FALSE;
-        }
-        if (value != NULL && g_str_equal(spec->key, "IcfEnable") && g_variant_get_boolean(value)) {
-            g_message("%s: IcfEnable: this version does not open the firewall: open the port by "
-                      "hand",
-                      transport->scheme);
-        }
-    }
-    return TRUE;
-}
 
 /**
  * kd_server_add_transport:
@@ -230,37 +132,98 @@ check_offered(const KdTransport *transport, GVariant *params, GError **error)
  * @text: of `-t`
  * @error: KD_ERROR_PARAM_*: the text is wrong; KD_ERROR_NOT_SUPPORTED: this version can't
  *
- * Adds a transport to listen on; nothing is opened yet.
+ * Adds a transport to listen on, or to dial by; nothing is opened yet.
  *
  * Returns: whether it was added
  */
 gboolean
 kd_server_add_transport(KdServer *server, const char *text, GError **error)
 {
-    g_autofree char *scheme = NULL;
-    g_autofree char *items = NULL;
-    g_autoptr(GVariant) params = NULL;
-    const KdTransport *transport;
+    KdEntrance *entrance = kd_entrance_new(server->registry, text, server, error);
 
-    if (!kd_params_split(text, &scheme, &items, error)) {
+    if (entrance == NULL) {
         return FALSE;
     }
-    transport = kd_registry_find_transport(server->registry, scheme, error);
-    if (transport == NULL) {
-        return FALSE;
-    }
-    if ((transport->caps & KD_TRANSPORT_LISTEN) == 0) {
-        g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID, "%s: can't listen", scheme);
-        return FALSE;
-    }
-    params = kd_params_parse(scheme, transport->params, KD_FORM_SERVER, items, NULL, error);
-    if (params == NULL || !kd_host_keys_check_stripped(transport, params, error) ||
-        !check_offered(transport, params, error)) {
-        return FALSE;
-    }
-    g_ptr_array_add(server->listeners, kd_listener_new(kd_registry_get_host(server->registry),
-                                                       transport, params, on_client, server));
+    g_ptr_array_add(server->entrances, entrance);
     return TRUE;
+}
+
+/**
+ * kd_server_set_password:
+ * @server: a server
+ * @password: (nullable): what clients must know where the string of `-t` names none
+ *
+ * Counts from the next start or reload on.
+ */
+void
+kd_server_set_password(KdServer *server, KdPassword *password)
+{
+    kd_password_unref(server->password);
+    server->password = password != NULL ? kd_password_ref(password) : NULL;
+}
+
+/**
+ * kd_server_set_done_func:
+ * @server: not started yet
+ * @on_done: called when it has no entrance any more, which happens only with clicon=
+ * @user: for @on_done
+ */
+void
+kd_server_set_done_func(KdServer *server, KdServerDoneFunc on_done, void *user)
+{
+    server->on_done = on_done;
+    server->done_user = user;
+}
+
+/* A key or a password, as far as that is known before they are read */
+static gboolean
+has_secret(const KdServer *server)
+{
+    for (guint i = 0; i < server->entrances->len; i++) {
+        if (kd_entrance_has_secret(g_ptr_array_index(server->entrances, i))) {
+            return TRUE;
+        }
+    }
+    return server->password != NULL;
+}
+
+/**
+ * kd_server_reload:
+ * @server: a server
+ * @error: %KD_ERROR_TLS, or of a file: everything stays as it was; KD_ERROR_PARAM_*: a string is
+ * wrong
+ *
+ * Reads certificates, keys and password files anew, all of them or none. They count for those who
+ * come from now on; sessions keep what they came in by.
+ *
+ * Returns: whether all could be read
+ */
+gboolean
+kd_server_reload(KdServer *server, GError **error)
+{
+    gboolean is_good = TRUE;
+
+    if (has_secret(server)) {
+        kd_secret_guard_process();
+    }
+    for (guint i = 0; is_good && i < server->entrances->len; i++) {
+        is_good =
+            kd_entrance_make_door(g_ptr_array_index(server->entrances, i), server->password, error);
+    }
+    for (guint i = 0; i < server->entrances->len; i++) {
+        kd_entrance_take_door(g_ptr_array_index(server->entrances, i), is_good);
+    }
+    return is_good;
+}
+
+static void
+close_listeners(KdServer *server)
+{
+    for (guint i = 0; i < server->entrances->len; i++) {
+        KdEntrance *entrance = g_ptr_array_index(server->entrances, i);
+
+        g_clear_pointer(&entrance->listener, kd_listener_free);
+    }
 }
 
 static void
@@ -268,12 +231,12 @@ on_started(GObject *source, GAsyncResult *result, gpointer user_data)
 {
     g_autoptr(GTask) task = user_data;
     KdServer *server = g_task_get_task_data(task);
+    KdEntrance *entrance = g_ptr_array_index(server->entrances, server->n_started);
     g_autoptr(GError) error = NULL;
 
     (void)source;
-    if (kd_listener_listen_finish(g_ptr_array_index(server->listeners, server->n_started), result,
-                                  &error) &&
-        !server->is_stopping) {
+    if (kd_listener_listen_finish(entrance->listener, result, &error) && !server->is_stopping) {
+        kd_entrance_warn(entrance);
         server->n_started++;
         start_next(g_steal_pointer(&task));
         return;
@@ -283,9 +246,25 @@ on_started(GObject *source, GAsyncResult *result, gpointer user_data)
         g_task_return_error(task, g_steal_pointer(&error));
         return;
     }
-    g_ptr_array_set_size(server->listeners, 0);
-    wake_check(server);
+    close_listeners(server);
+    kd_server_wake(server);
     g_task_return_new_error(task, G_IO_ERROR, G_IO_ERROR_CANCELLED, "the server is ending");
+}
+
+/* Only when everything else is open: what could fail has not. */
+static void
+start_callers(KdServer *server)
+{
+    for (guint i = 0; i < server->entrances->len; i++) {
+        KdEntrance *entrance = g_ptr_array_index(server->entrances, i);
+
+        if (entrance->is_clicon) {
+            kd_entrance_warn(entrance);
+            entrance->caller = kd_caller_new(entrance->host, entrance->transport, entrance->params,
+                                             kd_clicon_take, entrance);
+            kd_caller_start(entrance->caller, KD_CALLER_PATIENCE_MS);
+        }
+    }
 }
 
 /* One after the other, so that a port range takes the ports in the order of the command line. */
@@ -293,15 +272,25 @@ static void
 start_next(GTask *task)
 {
     KdServer *server = g_task_get_task_data(task);
+    KdEntrance *entrance = NULL;
 
-    if (server->n_started == server->listeners->len) {
+    for (; entrance == NULL && server->n_started < server->entrances->len; server->n_started++) {
+        entrance = g_ptr_array_index(server->entrances, server->n_started);
+        if (!entrance->is_clicon) {
+            break;
+        }
+        entrance = NULL;
+    }
+    if (entrance == NULL) {
+        start_callers(server);
         g_clear_object(&server->starting);
         g_task_return_boolean(task, TRUE);
         g_object_unref(task);
         return;
     }
-    kd_listener_listen_async(g_ptr_array_index(server->listeners, server->n_started),
-                             server->starting, on_started, task);
+    entrance->listener = kd_listener_new(entrance->host, entrance->transport, entrance->params,
+                                         kd_reception_take, entrance);
+    kd_listener_listen_async(entrance->listener, server->starting, on_started, task);
 }
 
 /**
@@ -311,15 +300,21 @@ start_next(GTask *task)
  * @callback: called when all of them listen
  * @user_data: for @callback
  *
- * Opens all listeners.
+ * Reads certificates, keys and passwords, then opens all listeners, then dials.
  */
 void
 kd_server_start_async(KdServer *server, GCancellable *cancellable, GAsyncReadyCallback callback,
                       gpointer user_data)
 {
     GTask *task = g_task_new(NULL, cancellable, callback, user_data);
+    GError *error = NULL;
 
     g_task_set_task_data(task, server, NULL);
+    if (!kd_server_reload(server, &error)) {
+        g_task_return_error(task, error);
+        g_object_unref(task);
+        return;
+    }
     server->starting = cancellable != NULL ? g_object_ref(cancellable) : g_cancellable_new();
     start_next(task);
 }
@@ -328,7 +323,7 @@ kd_server_start_async(KdServer *server, GCancellable *cancellable, GAsyncReadyCa
  * kd_server_start_finish:
  * @server: the server
  * @result: given to the callback
- * @error: where to put an error
+ * @error: where to put an error: of a listener, or as kd_server_reload() gives it
  *
  * Returns: whether all of them listen
  */
@@ -340,22 +335,15 @@ kd_server_start_finish(KdServer *server, GAsyncResult *result, GError **error)
 }
 
 /**
- * kd_server_build_names:
+ * kd_server_build_ready_line:
  * @server: started
  *
- * Returns: (transfer full): the transports as listed, separated by spaces
+ * Returns: (transfer full): the transports as listed, and which of them let everybody in
  */
 char *
-kd_server_build_names(const KdServer *server)
+kd_server_build_ready_line(const KdServer *server)
 {
-    g_autoptr(GString) names = g_string_new(NULL);
-
-    for (guint i = 0; i < server->listeners->len; i++) {
-        g_autofree char *name = kd_listener_build_name(g_ptr_array_index(server->listeners, i));
-
-        g_string_append_printf(names, "%s%s", i > 0 ? " " : "", name);
-    }
-    return g_strdup(names->str);
+    return kd_ready_line_build(server->entrances);
 }
 
 /**
@@ -391,6 +379,19 @@ on_check_stopped(gpointer user_data)
     return G_SOURCE_REMOVE;
 }
 
+/* Where the client has answered, its session ends like all others. */
+static void
+stop_callers(KdServer *server)
+{
+    for (guint i = 0; i < server->entrances->len; i++) {
+        KdEntrance *entrance = g_ptr_array_index(server->entrances, i);
+
+        if (entrance->caller != NULL) {
+            kd_caller_stop(entrance->caller);
+        }
+    }
+}
+
 /**
  * kd_server_stop:
  * @server: a server
@@ -412,14 +413,15 @@ kd_server_stop(KdServer *server, const char *text, KdServerFunc on_stopped, void
     server->on_stopped = on_stopped;
     server->user = user;
     if (server->starting == NULL) {
-        g_ptr_array_set_size(server->listeners, 0);
+        close_listeners(server);
     }
+    stop_callers(server);
     kd_tick_add(&server->stopping, on_stopping_tick);
     for (GList *l = sessions; l != NULL; l = l->next) {
         kd_session_close(l->data, KD_CLOSE_GOING_AWAY, text);
     }
     kd_link_table_close_idle(server->scope.links);
-    wake_check(server);
+    kd_server_wake(server);
     if (server->starting != NULL) {
         /* The listener that is being opened is closed when its transport has answered. */
         g_autoptr(GCancellable) starting = g_object_ref(server->starting);

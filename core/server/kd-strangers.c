@@ -119,19 +119,87 @@ kd_strangers_remove(KdStrangers *strangers, gpointer who)
     return FALSE;
 }
 
-/**
- * kd_strangers_get_surplus:
- * @strangers: a set
- *
- * Returns: (nullable): when there are too many in all, the one that has been silent for longest:
- * so a flood is its own loss, and somebody who knows what to say still gets in
- */
-gpointer
-kd_strangers_get_surplus(const KdStrangers *strangers)
+/* Of the sources that have most, the stranger who has been silent for longest */
+static gpointer
+find_oldest_of_most(const KdStrangers *strangers, guint most)
 {
-    const KdStranger *oldest = g_queue_peek_head((GQueue *)&strangers->oldest_first);
+    for (GList *l = strangers->oldest_first.head; l != NULL; l = l->next) {
+        const KdStranger *stranger = l->data;
 
-    return oldest != NULL && strangers->oldest_first.length > KD_STRANGERS_MAX ? oldest->who : NULL;
+        if (kd_strangers_get_of_source(strangers, stranger->source) == most) {
+            return stranger->who;
+        }
+    }
+    return NULL;
+}
+
+static guint
+get_most(const KdStrangers *strangers)
+{
+    GHashTableIter iter;
+    gpointer n;
+    guint most = 0;
+
+    g_hash_table_iter_init(&iter, strangers->by_source);
+    while (g_hash_table_iter_next(&iter, NULL, &n)) {
+        most = MAX(most, GPOINTER_TO_UINT(n));
+    }
+    return most;
+}
+
+/**
+ * kd_strangers_make_room:
+ * @strangers: a set
+ * @source: of a newcomer, who is not in it yet
+ * @surplus: (out) (nullable): who must go instead; is not counted any more
+ *
+ * Shares the places out among the sources: so a flood is the loss of those it comes from, and
+ * somebody else who knows what to say still gets in. When all are taken, a newcomer gets the place
+ * of the oldest stranger of the source with most, if his own has less even with him, or nobody. So
+ * sources that are equal do not drive each other out in turn.
+ *
+ * Returns: whether the newcomer may come in
+ */
+gboolean
+kd_strangers_make_room(KdStrangers *strangers, const char *source, gpointer *surplus)
+{
+    guint n = kd_strangers_get_of_source(strangers, source);
+    guint most;
+
+    *surplus = NULL;
+    if (n >= KD_STRANGERS_MAX_PER_SOURCE) {
+        return FALSE;
+    }
+    if (strangers->oldest_first.length < KD_STRANGERS_MAX) {
+        return TRUE;
+    }
+    most = get_most(strangers);
+    if (n > 0 && n + 1 >= most) {
+        return FALSE;
+    }
+    *surplus = find_oldest_of_most(strangers, most);
+    (void)kd_strangers_remove(strangers, *surplus);
+    return TRUE;
+}
+
+/**
+ * kd_strangers_get_source:
+ * @strangers: a set
+ * @who: a stranger
+ *
+ * Returns: (transfer none) (nullable): where he came from; %NULL: he is not counted
+ */
+const char *
+kd_strangers_get_source(const KdStrangers *strangers, gpointer who)
+{
+    for (GList *l = strangers->oldest_first.head; l != NULL; l = l->next) {
+        const KdStranger *stranger = l->data;
+
+        if (stranger->who == who) {
+            return stranger->source;
+        }
+    }
+    return NULL;
 }
 
 /**

@@ -11,9 +11,10 @@ typedef struct KdStrangers KdStrangers;
 
 KdStrangers *kd_strangers_new(void);
 void kd_strangers_free(KdStrangers *strangers);
+gboolean kd_strangers_make_room(KdStrangers *strangers, const char *source, gpointer *surplus);
 void kd_strangers_add(KdStrangers *strangers, const char *source, gpointer who);
 gboolean kd_strangers_remove(KdStrangers *strangers, gpointer who);
-gpointer kd_strangers_get_surplus(const KdStrangers *strangers);
+const char *kd_strangers_get_source(const KdStrangers *strangers, gpointer who);
 guint kd_strangers_get_of_source(const KdStrangers *strangers, const char *source);
 guint kd_strangers_get_count(const KdStrangers *strangers);
 

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* New clients in one turn, so that those who are there already are served between. */
-#define MAX_ACCEPT_AT_ONCE 16
+#define MAX_ACCEPT_AT_ONCE 4
 /* Pause after the process or the machine has run out of something. */
 #define MIN_PAUSE_MS 100u
 #define MAX_PAUSE_MS 2000u
@@ -117,6 +117,42 @@ kd_listener_build_name(const KdListener *listener)
 {
     return kd_params_build_listing(listener->transport->scheme, listener->transport->params,
                                    listener->params, listener->bound);
+}
+
+static gboolean
+is_local_fd(int fd)
+{
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
+    socklen_t len = sizeof address;
+
+    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
+        return FALSE;
+    }
+    if (address.ss_family == AF_INET) {
+        return ntohl(in->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    return address.ss_family == AF_UNIX ||
+           (address.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr));
+}
+
+/**
+ * kd_listener_is_local:
+ * @listener: listens
+ *
+ * Returns: whether only this machine can reach it: by loopback addresses, a UNIX socket, or what
+ * the transport says
+ */
+gboolean
+kd_listener_is_local(const KdListener *listener)
+{
+    gboolean is_local = listener->n_fds > 0;
+
+    for (guint i = 0; i < listener->n_fds; i++) {
+        is_local = is_local && is_local_fd(listener->fds[i]->watch.fd);
+    }
+    return is_local || (listener->transport->caps & KD_TRANSPORT_LOCAL) != 0;
 }
 
 /* ---- accepting ---- */

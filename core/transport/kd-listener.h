@@ -26,4 +26,5 @@ void kd_listener_listen_async(KdListener *listener, GCancellable *cancellable,
                               GAsyncReadyCallback callback, gpointer user_data);
 gboolean kd_listener_listen_finish(KdListener *listener, GAsyncResult *result,
                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean kd_listener_is_local(const KdListener *listener);
 char *kd_listener_build_name(const KdListener *listener);

@@ -139,8 +139,6 @@ test_not_offered(KdE2eStage *stage, gconstpointer unused)
     (void)stage;
     (void)unused;
     check_refused("nosuch:port=4000", "nosuch");
-    check_refused("tcp:port=4000,clicon=localhost", "clicon=");
-    check_refused("tcp:port=4000,password=Secret1", "password=");
 }
 
 /* ---- N4 ---- */

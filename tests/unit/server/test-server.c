@@ -8,7 +8,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define N_SERVED 1000u
+#define N_SERVED  1000u
+#define EVERYBODY " (no password: whoever reaches it controls the targets)"
 
 typedef struct {
     KdRoom room;
@@ -47,12 +48,12 @@ static void
 test_sockets(Fixture *f, gconstpointer user)
 {
     KdTestClient client;
-    g_autofree char *names = NULL;
+    g_autofree char *line = NULL;
 
     (void)user;
     start(f, "sock:port=0");
-    names = kd_server_build_names(f->room.server);
-    g_assert_cmpstr(names, ==, "sock:Port=0");
+    line = kd_server_build_ready_line(f->room.server);
+    g_assert_cmpstr(line, ==, "sock:Port=0" EVERYBODY);
     kd_room_connect(&client, 1);
     kd_room_open(&client, "fake:name=1,echo");
     g_assert_cmpuint(kd_server_get_n_sessions(f->room.server), ==, 1);
@@ -91,12 +92,12 @@ test_several(Fixture *f, gconstpointer user)
 {
     KdTestClient by_socket;
     KdTestClient by_stream;
-    g_autofree char *names = NULL;
+    g_autofree char *line = NULL;
 
     (void)user;
     start(f, "sock:port=0 fake:name=7");
-    names = kd_server_build_names(f->room.server);
-    g_assert_cmpstr(names, ==, "sock:Port=0 fake:Name=7");
+    line = kd_server_build_ready_line(f->room.server);
+    g_assert_cmpstr(line, ==, "sock:Port=0 fake:Name=7" EVERYBODY);
     kd_room_connect(&by_socket, 1);
     kd_room_connect_fake(&by_stream, 7);
     kd_room_open(&by_socket, "fake:name=1");
@@ -258,7 +259,10 @@ test_one_stream_source(Fixture *f, gconstpointer user)
 static void
 test_total(Fixture *f, gconstpointer user)
 {
-    static KdTestClient clients[KD_STRANGERS_MAX + 2];
+    static KdTestClient clients[KD_STRANGERS_MAX + 1];
+    g_autoptr(KdClose) why = NULL;
+    KdTestClient refused;
+    KdTestClient stranger;
     struct rlimit limit;
 
     (void)user;
@@ -275,7 +279,13 @@ test_total(Fixture *f, gconstpointer user)
             kd_room_log_in(&clients[0]);
         }
     }
-    KD_AWAIT(kd_server_get_n_sessions(f->room.server) == KD_STRANGERS_MAX + 1);
+    g_assert_cmpuint(kd_server_get_n_sessions(f->room.server), ==, KD_STRANGERS_MAX + 1);
+    /* All sources have as many as this one. */
+    kd_room_connect(&refused, 2);
+    kd_test_client_send_preamble(&refused, KD_PROTOCOL_MAJOR);
+    why = kd_test_client_expect_close(&refused, KD_CLOSE_LIMIT);
+    kd_room_connect(&stranger, 9);
+    kd_room_log_in(&stranger);
     for (guint i = 0; i < G_N_ELEMENTS(clients); i++) {
         kd_test_client_read(&clients[i]);
         /* The first one has logged in; the second was the oldest of those who had not. */
@@ -285,6 +295,8 @@ test_total(Fixture *f, gconstpointer user)
     for (guint i = 0; i < G_N_ELEMENTS(clients); i++) {
         kd_test_client_clear(&clients[i]);
     }
+    kd_test_client_clear(&refused);
+    kd_test_client_clear(&stranger);
 }
 
 static void
@@ -381,7 +393,7 @@ main(int argc, char **argv)
     ADD("/start/names-what-is-wrong-with-a-transport", test_wrong_transports);
     ADD("/limit/of-one-source-is-told-and-spares-others", test_one_source);
     ADD("/limit/of-one-source-is-told-over-a-stream", test_one_stream_source);
-    ADD("/limit/in-all-drops-the-oldest-stranger", test_total);
+    ADD("/limit/in-all-is-shared-out-among-sources", test_total);
     g_test_add("/server/served/1000-over-sockets-leave-nothing", Fixture, GINT_TO_POINTER(FALSE),
                set_up, test_flat, tear_down);
     g_test_add("/server/served/1000-over-streams-leave-nothing", Fixture, GINT_TO_POINTER(TRUE),
