@@ -12,27 +12,42 @@ is_misleading(gunichar c)
            type == G_UNICODE_PARAGRAPH_SEPARATOR;
 }
 
-/**
- * kd_identity_build:
- * @said: (nullable): UTF-8: what the client calls itself, which is no proof of anything
- * @peer: what is known of it
- *
- * Returns: (transfer full): `HOST\user (127.0.0.1:40312)`; only @peer stands in brackets
- */
-char *
-kd_identity_build(const char *said, const char *peer)
+static void
+append_honest(GString *identity, const char *text)
 {
-    g_autoptr(GString) identity = NULL;
-
-    if (said == NULL) {
-        return g_strdup(peer);
-    }
-    identity = g_string_new(NULL);
-    for (const char *c = said; *c != '\0'; c = g_utf8_next_char(c)) {
+    for (const char *c = text; *c != '\0'; c = g_utf8_next_char(c)) {
         gunichar u = g_utf8_get_char(c);
 
         g_string_append_unichar(identity, is_misleading(u) ? '?' : u);
     }
-    g_string_append_printf(identity, " (%s)", peer);
+}
+
+/**
+ * kd_identity_build:
+ * @said: (nullable): UTF-8: what the client calls itself, which is no proof of anything
+ * @certificate: (nullable): UTF-8: subject of its certificate, verified
+ * @peer: what is known of it
+ *
+ * Returns: (transfer full): `HOST\user (CN=ann, 127.0.0.1:40312)`; only @certificate and @peer
+ * stand in brackets
+ */
+char *
+kd_identity_build(const char *said, const char *certificate, const char *peer)
+{
+    g_autoptr(GString) identity = g_string_new(NULL);
+
+    if (said == NULL && certificate == NULL) {
+        return g_strdup(peer);
+    }
+    if (said != NULL) {
+        append_honest(identity, said);
+        g_string_append_c(identity, ' ');
+    }
+    g_string_append_c(identity, '(');
+    if (certificate != NULL) {
+        append_honest(identity, certificate);
+        g_string_append(identity, ", ");
+    }
+    g_string_append_printf(identity, "%s)", peer);
     return g_string_free(g_steal_pointer(&identity), FALSE);
 }

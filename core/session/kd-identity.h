@@ -4,4 +4,4 @@
 
 #include <glib.h>
 
-char *kd_identity_build(const char *said, const char *peer);
+char *kd_identity_build(const char *said, const char *certificate, const char *peer);

@@ -5,6 +5,7 @@
  * kd_session_close(), which lets go of the link, says CLOSE, and ends. */
 #include "kd-session.h"
 
+#include "kd-admission.h"
 #include "kd-control-queue.h"
 #include "kd-identity.h"
 #include "kd-listing.h"
@@ -29,16 +30,15 @@ struct KdSession {
     uint64_t id;
     char *peer;
     char *identity;
-    KdDoor *door; /* NULL: nothing guards the transport */
     KdRoute *route;
+    KdAdmission *admission; /* how the client came in; what is known of it */
     KdTick tick;
     guint32 started_tick;
     gint64 started_us;
     gboolean is_authenticated;
     gboolean has_asked;
     /* listing */
-    gboolean has_list; /* the feature is in force */
-    KdList *list;      /* asked, and not answered yet */
+    KdList *list; /* asked, and not answered yet */
     KdInventoryTicket *ticket;
     /* the link */
     KdLink *link;
@@ -75,13 +75,13 @@ session_free(KdSession *session)
     g_clear_handle_id(&session->linger_id, g_source_remove);
     g_clear_handle_id(&session->lost_id, g_source_remove);
     kd_control_queue_free(session->controls);
+    kd_admission_free(session->admission);
     kd_route_free(session->route);
     g_clear_object(&session->cancellable);
     kd_list_free(session->list);
     g_free(session->close_text);
     g_free(session->identity);
     g_free(session->peer);
-    kd_door_unref(session->door);
     g_free(session);
 }
 
@@ -115,7 +115,7 @@ say_close(KdSession *session)
 {
     KdClose close = {.code = session->close_code, .text = session->close_text};
 
-    if (session->is_peer_gone) {
+    if (session->is_peer_gone || !kd_admission_is_connected(session->admission)) {
         end(session);
         return;
     }
@@ -507,7 +507,7 @@ take_list(KdSession *session, const uint8_t *payload, size_t len)
 {
     g_autoptr(GError) error = NULL;
 
-    if (!session->has_list) {
+    if (!kd_admission_has_list(session->admission)) {
         refuse_request(session);
         return;
     }
@@ -540,7 +540,8 @@ take_open(KdSession *session, const uint8_t *payload, size_t len)
         return;
     }
     session->has_asked = TRUE;
-    session->identity = kd_identity_build(request->identity, session->peer);
+    session->identity = kd_identity_build(
+        request->identity, kd_admission_get_certificate(session->admission), session->peer);
     kd_wire_advance(kd_route_get_wire(session->route), KD_PHASE_OPENING);
     link = kd_request_claim(session->scope, request, session->identity, &code, &error);
     if (link == NULL) {
@@ -553,12 +554,16 @@ take_open(KdSession *session, const uint8_t *payload, size_t len)
 static void
 open_link(KdSession *session, KdLink *link)
 {
+    const char *certificate = kd_admission_get_certificate(session->admission);
     GVariantDict facts;
 
     g_variant_dict_init(&facts, NULL);
     g_variant_dict_insert(&facts, "id", "t", session->id);
     g_variant_dict_insert(&facts, "identity", "s", session->identity);
     g_variant_dict_insert(&facts, "peer", "s", session->peer);
+    if (certificate != NULL) {
+        g_variant_dict_insert(&facts, "certificate", "s", certificate);
+    }
     session->link = link;
     session->is_waiting = TRUE;
     session->cancellable = g_cancellable_new();
@@ -566,72 +571,61 @@ open_link(KdSession *session, KdLink *link)
                        session->cancellable, on_link_open, session);
 }
 
-/* ---- 4 auth ---- */
+/* ---- 2 to 4: TLS, hello, auth ---- */
 
 static void
-take_auth(KdSession *session, const uint8_t *payload, size_t len)
+on_admitted(void *user)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(KdAuth) auth = kd_auth_parse(payload, len, &error);
-    KdAuth done = {.is_done = TRUE};
+    KdSession *session = user;
+    g_autofree char *how = kd_admission_describe(session->admission);
 
-    if (auth == NULL) {
-        close_with_error(session, KD_CLOSE_PROTOCOL_ERROR, error);
-        return;
+    if (how != NULL) {
+        g_info("session %" G_GUINT64_FORMAT ": %s authenticated by %s", session->id, session->peer,
+               how);
     }
-    if (g_strcmp0(auth->mechanism, "none") != 0) {
-        kd_session_close(session, KD_CLOSE_AUTH_FAILED, "authentication failed: no such mechanism");
-        return;
-    }
-    kd_route_send(session->route, KD_FRAME_AUTH, kd_auth_build(&done));
-    kd_wire_advance(kd_route_get_wire(session->route), KD_PHASE_READY);
     session->is_authenticated = TRUE;
     session->started_tick = kd_tick_get_now();
-    kd_route_set_keepalive(session->route, TRUE);
     session->funcs->authenticated(session, session->user);
 }
 
-/* ---- 3 hello ---- */
+static void
+on_refused(const char *cause, void *user)
+{
+    KdSession *session = user;
+
+    g_info("session %" G_GUINT64_FORMAT ": %s: authentication failed: %s", session->id,
+           session->peer, cause);
+    if (session->funcs->refused != NULL) {
+        session->funcs->refused(session, session->user);
+    }
+}
 
 static void
-take_hello(KdSession *session, const uint8_t *payload, size_t len)
+on_not_admitted(KdCloseCode code, const char *text, void *user)
 {
-    static const char *const features[] = {KD_FEATURE_LIST, NULL};
-    static const char *const mechanisms[] = {"none", NULL};
-    g_autoptr(GError) error = NULL;
-    g_autoptr(KdHello) hello = kd_hello_parse(payload, len, &error);
-    KdWire *wire = kd_route_get_wire(session->route);
-    KdHello ours = {
-        .window = wire->credit.window,
-        .max_data_bytes = wire->max_data_bytes,
-        .features = (char **)features,
-        .mechanisms = (char **)mechanisms,
-    };
-
-    if (hello == NULL) {
-        close_with_error(session, KD_CLOSE_PROTOCOL_ERROR, error);
-        return;
-    }
-    wire->credit.peer_window = hello->window;
-    wire->peer_max_data_bytes = hello->max_data_bytes;
-    session->has_list = g_strv_contains((const char *const *)hello->features, KD_FEATURE_LIST);
-    kd_route_send(session->route, KD_FRAME_HELLO, kd_hello_build(&ours));
-    kd_wire_advance(wire, KD_PHASE_AUTH);
+    kd_session_close(user, code, text);
 }
+
+static void
+on_broken(const char *text, void *user)
+{
+    kd_session_drop(user, text);
+}
+
+static const KdAdmissionFuncs admission_funcs = {
+    .admitted = on_admitted,
+    .refused = on_refused,
+    .failed = on_not_admitted,
+    .broken = on_broken,
+};
 
 static void
 on_preamble(KdRoute *route, uint16_t major, uint16_t minor, void *user)
 {
     KdSession *session = user;
 
-    if (major != KD_PROTOCOL_MAJOR) {
-        g_autofree char *text =
-            kd_close_build_version_text(major, minor, KD_PROTOCOL_MAJOR, KD_PROTOCOL_MINOR);
-
-        kd_session_close(session, KD_CLOSE_VERSION, text);
-        return;
-    }
-    kd_wire_advance(kd_route_get_wire(route), KD_PHASE_HELLO);
+    (void)route;
+    kd_admission_take_preamble(session->admission, major, minor);
 }
 
 /* ---- what the client says ---- */
@@ -659,10 +653,10 @@ on_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payload, vo
     (void)route;
     switch (header->type) {
     case KD_FRAME_HELLO:
-        take_hello(session, payload, header->length);
+        kd_admission_take_hello(session->admission, header, payload);
         break;
     case KD_FRAME_AUTH:
-        take_auth(session, payload, header->length);
+        kd_admission_take_auth(session->admission, header, payload);
         break;
     case KD_FRAME_OPEN:
         take_open(session, payload, header->length);
@@ -759,7 +753,9 @@ kd_session_new(const KdSessionScope *scope, uint64_t id, const char *peer, KdDoo
     KdSession *session = g_new0(KdSession, 1);
 
     session->route = kd_route_new_framed(KD_ROLE_SERVER, &route_funcs, session);
-    if (!kd_route_join(session->route, KD_SIDE_PEER, endpoint, error)) {
+    session->admission = kd_admission_new(session->route, door, &admission_funcs, session);
+    if (!kd_admission_start(session->admission, endpoint, error)) {
+        kd_admission_free(session->admission);
         kd_route_free(session->route);
         g_free(session);
         return NULL;
@@ -770,10 +766,8 @@ kd_session_new(const KdSessionScope *scope, uint64_t id, const char *peer, KdDoo
     session->user = user;
     session->id = id;
     session->peer = g_strdup(peer);
-    session->door = door != NULL ? kd_door_ref(door) : NULL;
     session->started_tick = kd_tick_get_now();
     session->started_us = g_get_monotonic_time();
     kd_tick_add(&session->tick, on_tick);
-    kd_route_send_preamble(session->route);
     return session;
 }

@@ -210,7 +210,7 @@ test_other_major(KdE2eStage *stage, gconstpointer unused)
     g_assert_cmpuint(said->code, ==, KD_CLOSE_VERSION);
     g_assert_cmpstr(said->text, ==,
                     "The client is not using same version of remoting protocol as the server "
-                    "(client 7.1, server 1.1)");
+                    "(client 7.2, server 1.2)");
     kd_e2e_expect_end(client->fd);
 }
 

@@ -366,8 +366,9 @@ enum {
  * @enumerate_finish: (nullable): (transfer full): aa{sv}: `trans` s (complete), `name` s (for
  *    people), `device` s, `aliases` as (other paths of it), `busy` b (missing: not known),
  *    `holder` s (a program of this machine, where that is known)
- * @open_async: opens the link. @session is a{sv}: `id` t, `identity` s, `peer` s, `role` s. @sink
- *    is valid until close_async has ended
+ * @open_async: opens the link. @session is a{sv}: `id` t, `identity` s, `peer` s, `role` s,
+ *    `certificate` s (subject of the client's, verified; missing: there is none). @sink is valid
+ *    until close_async has ended
  * @open_finish: (transfer full): the link's object, and a filled #KdEndpoint
  * @reopen_async: (nullable): KD_TARGET_REOPEN: asked after the endpoint ended or failed; completes
  *    when the device is back, however long that takes, or is cancelled
