@@ -5,13 +5,15 @@
 #include "kd-message.h"
 #include "kd-password.h"
 #include "kd-route.h"
+#include "kd-scram.h"
+#include "kd-transcript.h"
 
 /**
  * KdLogin:
  * @trans: (unowned) (nullable): the link's string; %NULL: all links are listed instead
- * @password: (unowned) (nullable): the server must prove that it knows it, too
+ * @password: (unowned) (nullable): the server must ask for it, and prove that it knows it, too
  * @binding: (unowned) (nullable): tls-exporter, 32 bytes; %NULL: not over TLS
- * @wants_password: the server wants one, and there is no @password; the error says so, too
+ * @wants_password: what has failed is that the server asks for a password, and there is none
  * @is_authenticated: the server knows us, or does not want to
  * @is_lost: the target was lost and is not back yet
  * @opened: (nullable): what the server says about the link
@@ -28,11 +30,15 @@ typedef struct {
     KdOpened *opened;
     KdListed *listed;
     KdClose *close;
+    /*< private >*/
+    KdTranscript *transcript;
+    KdScram *scram;
+    gboolean has_asked;
 } KdLogin;
 
 void kd_login_clear(KdLogin *login);
-void kd_login_start(KdRoute *route);
-gboolean kd_login_take_preamble(KdRoute *route, uint16_t major, uint16_t minor,
+void kd_login_start(KdLogin *login, KdRoute *route);
+gboolean kd_login_take_preamble(KdLogin *login, KdRoute *route, uint16_t major, uint16_t minor,
                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean kd_login_take_frame(KdLogin *login, KdRoute *route, const KdFrameHeader *header,
                              const uint8_t *payload, GError **error) G_GNUC_WARN_UNUSED_RESULT;

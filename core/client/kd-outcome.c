@@ -8,7 +8,7 @@ static const struct {
     const char *text; /* where the server says nothing */
 } OUTCOMES[] = {
     {KD_CLOSE_GOING_AWAY, KD_ERROR_FAILED, "the server is ending"},
-    {KD_CLOSE_AUTH_FAILED, KD_ERROR_AUTH, "the server does not accept the password"},
+    {KD_CLOSE_AUTH_FAILED, KD_ERROR_AUTH, "authentication failed"},
     {KD_CLOSE_DENIED, KD_ERROR_POLICY, "the server does not allow this link"},
     {KD_CLOSE_BUSY, KD_ERROR_BUSY, "the target is in use"},
     {KD_CLOSE_TAKEN_OVER, KD_ERROR_FAILED, "another client has taken the session over"},
@@ -54,8 +54,32 @@ kd_outcome_from_close(const KdClose *close, GError **error)
     if (close->text != NULL && *close->text != '\0') {
         text = close->text;
     }
-    g_set_error_literal(error, KD_ERROR, (gint)code, text);
+    if (code == KD_ERROR_AUTH) {
+        kd_outcome_set_auth_error(error, "%s", text);
+    } else {
+        g_set_error_literal(error, KD_ERROR, (gint)code, text);
+    }
     return FALSE;
+}
+
+/**
+ * kd_outcome_set_auth_error:
+ * @error: return location
+ * @format: why there is no authentication
+ * @...: for @format
+ *
+ * Sets %KD_ERROR_AUTH with the code that is documented for it.
+ */
+void
+kd_outcome_set_auth_error(GError **error, const char *format, ...)
+{
+    va_list args;
+    g_autofree char *text = NULL;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_set_error(error, KD_ERROR, KD_ERROR_AUTH, "Error 0x80004005: %s", text);
 }
 
 /**

@@ -14,4 +14,5 @@ enum {
 };
 
 gboolean kd_outcome_from_close(const KdClose *close, GError **error);
+void kd_outcome_set_auth_error(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 int kd_outcome_get_status(const GError *error);

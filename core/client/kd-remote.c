@@ -226,7 +226,7 @@ on_preamble(KdRoute *route, uint16_t major, uint16_t minor, void *user)
     KdRemote *remote = user;
     GError *error = NULL;
 
-    if (!kd_login_take_preamble(route, major, minor, &error)) {
+    if (!kd_login_take_preamble(&remote->login, route, major, minor, &error)) {
         take_reason(remote, error);
         say_goodbye(remote, KD_CLOSE_VERSION);
     }
@@ -478,7 +478,7 @@ on_dialled(KdEndpoint *endpoint, GBytes *binding, const GError *dial_error, void
     g_clear_pointer(&remote->dialling, kd_dialling_free);
     remote->timer_id =
         g_timeout_add(kd_phase_get_deadline_ms(KD_PHASE_AUTH), on_login_late, remote);
-    kd_login_start(remote->route);
+    kd_login_start(&remote->login, remote->route);
 }
 
 /* The server does not wait for as long as people need, so its connection is given up meanwhile. */

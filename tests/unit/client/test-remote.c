@@ -429,15 +429,33 @@ test_opens(void)
 static void
 test_password(void)
 {
-    Server server = {.mechanism = "scram-sha-256", .close_instead = NOT_SAID};
+    Server server = {.mechanism = "SCRAM-SHA-256", .close_instead = NOT_SAID};
     Client client;
 
     start_server(&server);
     start_client_at(&client, "pair:password=s3cret", TRANS);
     WAIT_FOR(client.is_ended);
     g_assert_error(client.error, KD_ERROR, KD_ERROR_AUTH);
-    g_assert_nonnull(strstr(client.error->message, "wants a password"));
+    g_assert_nonnull(strstr(client.error->message, "Error 0x80004005"));
     g_assert_null(strstr(client.error->message, "s3cret"));
+    g_assert_cmpstr(server.auth_mechanism, ==, "SCRAM-SHA-256");
+    g_assert_null(server.trans);
+    g_assert_cmpuint(server.close_heard, ==, KD_CLOSE_AUTH_FAILED);
+    clear(&client, &server);
+}
+
+static void
+test_no_password_asked(void)
+{
+    Server server = {.mechanism = "none", .close_instead = NOT_SAID};
+    Client client;
+
+    start_server(&server);
+    start_client_at(&client, "pair:password=s3cret", TRANS);
+    WAIT_FOR(client.is_ended);
+    g_assert_error(client.error, KD_ERROR, KD_ERROR_AUTH);
+    g_assert_nonnull(strstr(client.error->message, "Error 0x80004005"));
+    g_assert_null(server.auth_mechanism);
     g_assert_cmpuint(server.close_heard, ==, KD_CLOSE_AUTH_FAILED);
     clear(&client, &server);
 }
@@ -838,7 +856,8 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_assert_true(kd_loop_start(NULL));
     g_test_add_func("/client/remote/opens-the-link-and-moves-bytes", test_opens);
-    g_test_add_func("/client/remote/says-that-a-password-is-wanted", test_password);
+    g_test_add_func("/client/remote/server-must-prove-the-password", test_password);
+    g_test_add_func("/client/remote/server-must-ask-for-the-password", test_no_password_asked);
     g_test_add_func("/client/remote/says-nothing-to-another-major", test_other_major);
     g_test_add_func("/client/remote/tells-the-servers-reason", test_busy);
     g_test_add_func("/client/remote/ends-cleanly-with-the-target", test_target_closed);
