@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <pty.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -61,6 +63,49 @@ static void
 tcp_stop(KdCheckPeer *peer)
 {
     g_close(peer->fd, NULL);
+}
+
+/* ---- transports npipe and spipe ---- */
+
+/* What root makes in /run is seen by this process alone, if the machine allows that. */
+static void
+hide_run(void)
+{
+    static gboolean is_hidden;
+    if (is_hidden || geteuid() != 0)
+        return;
+    is_hidden = TRUE;
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") != 0)
+        g_test_message("the machine's own /run is used: %s", g_strerror(errno));
+}
+
+static void
+npipe_start(KdCheckPeer *peer)
+{
+    static guint n_started;
+    const char *scheme = peer->adapter->scheme;
+    hide_run();
+    g_setenv("XDG_RUNTIME_DIR", peer->folder, TRUE);
+    peer->spec = g_strdup_printf("%s:pipe=check_%%x_%%d_%u", scheme, ++n_started);
+    peer->spare_spec = g_strdup_printf("%s:server=.,pipe=check_nobody", scheme);
+}
+
+static void
+npipe_bound(KdCheckPeer *peer, const KdListening *listening)
+{
+    const char *name = NULL;
+    g_assert_true(g_variant_lookup(listening->bound, "pipe", "&s", &name));
+    peer->client_spec = g_strdup_printf("%s:server=.,pipe=%s", peer->adapter->scheme, name);
+}
+
+static void
+npipe_stop(KdCheckPeer *peer)
+{
+    g_autofree char *own = g_build_filename(peer->folder, "kdsrv", NULL);
+    g_autofree char *pipes = g_build_filename(own, "pipe", NULL);
+    (void)g_rmdir(pipes);
+    (void)g_rmdir(own);
 }
 
 /* ---- transport fake ---- */
@@ -203,6 +248,20 @@ static const KdCheckAdapter adapters[] = {
         .start = tcp_start,
         .stop = tcp_stop,
         .bound = tcp_bound,
+    },
+    {
+        .name = "npipe",
+        .scheme = "npipe",
+        .start = npipe_start,
+        .stop = npipe_stop,
+        .bound = npipe_bound,
+    },
+    {
+        .name = "spipe",
+        .scheme = "spipe",
+        .start = npipe_start,
+        .stop = npipe_stop,
+        .bound = npipe_bound,
     },
     {.name = "fake-transport", .scheme = "fake", .start = fake_transport_start},
     {

@@ -30,12 +30,15 @@
 
 /**
  * KdE2eBystander:
+ * @client: (nullable): has the line
+ * @near: or what leads to it, without frames; -1: @client does
  * @far: the far side of its line, which echoes
  * @took_us: (element-type guint32): of each exchange, guarded by @lock
  * @n_begin: how many there were when the fault began
  */
 struct KdE2eBystander {
     KdE2eClient *client;
+    int near;
     int far;
     GThread *echo;
     GThread *asker;
@@ -67,8 +70,13 @@ exchange(KdE2eBystander *bystander, guint i)
     gint64 start_us = g_get_monotonic_time();
     guint32 took_us;
 
-    kd_e2e_client_send_data(bystander->client, text, 1);
-    kd_e2e_client_await_data(bystander->client, text);
+    if (bystander->near >= 0) {
+        kd_e2e_write(bystander->near, text, 1);
+        kd_e2e_expect(bystander->near, text);
+    } else {
+        kd_e2e_client_send_data(bystander->client, text, 1);
+        kd_e2e_client_await_data(bystander->client, text);
+    }
     took_us = (guint32)(g_get_monotonic_time() - start_us);
     g_mutex_lock(&bystander->lock);
     g_array_append_val(bystander->took_us, took_us);
@@ -102,6 +110,22 @@ await_exchanges(KdE2eBystander *bystander, guint n)
     g_mutex_unlock(&bystander->lock);
 }
 
+static KdE2eBystander *
+start(KdE2eClient *client, int near, int far)
+{
+    KdE2eBystander *bystander = g_new0(KdE2eBystander, 1);
+
+    bystander->client = client;
+    bystander->near = near;
+    bystander->far = far;
+    bystander->took_us = g_array_new(FALSE, FALSE, sizeof(guint32));
+    g_mutex_init(&bystander->lock);
+    g_cond_init(&bystander->cond);
+    bystander->echo = g_thread_new("echo", run_echo, bystander);
+    bystander->asker = g_thread_new("bystander", run_asker, bystander);
+    return bystander;
+}
+
 /**
  * kd_e2e_bystander_new:
  * @port: of a server that lets clients have pseudo-terminals
@@ -113,19 +137,27 @@ await_exchanges(KdE2eBystander *bystander, guint n)
 KdE2eBystander *
 kd_e2e_bystander_new(guint port)
 {
-    KdE2eBystander *bystander = g_new0(KdE2eBystander, 1);
     g_autofree char *name = NULL;
     g_autofree char *trans = NULL;
+    int far = kd_e2e_pty_new(&name);
 
-    bystander->far = kd_e2e_pty_new(&name);
     trans = g_strdup_printf("com:port=%s", name);
-    bystander->client = kd_e2e_client_new_open(port, trans);
-    bystander->took_us = g_array_new(FALSE, FALSE, sizeof(guint32));
-    g_mutex_init(&bystander->lock);
-    g_cond_init(&bystander->cond);
-    bystander->echo = g_thread_new("echo", run_echo, bystander);
-    bystander->asker = g_thread_new("bystander", run_asker, bystander);
-    return bystander;
+    return start(kd_e2e_client_new_open(port, trans), -1, far);
+}
+
+/**
+ * kd_e2e_bystander_new_over:
+ * @near: (transfer full): what leads to the line: a session that somebody else has opened
+ * @far: (transfer full): the far side of that line
+ *
+ * Talks on until it is freed; @near is closed first.
+ *
+ * Returns: (transfer full): the session
+ */
+KdE2eBystander *
+kd_e2e_bystander_new_over(int near, int far)
+{
+    return start(NULL, near, far);
 }
 
 /**
@@ -143,6 +175,9 @@ kd_e2e_bystander_free(KdE2eBystander *bystander)
     g_atomic_int_set(&bystander->is_over, 1);
     g_thread_join(bystander->asker);
     kd_e2e_client_free(bystander->client);
+    if (bystander->near >= 0) {
+        close(bystander->near);
+    }
     g_thread_join(bystander->echo);
     close(bystander->far);
     g_array_unref(bystander->took_us);
@@ -229,6 +264,22 @@ kd_e2e_bystander_await_s(KdE2eBystander *bystander, guint seconds)
 }
 
 /**
+ * kd_e2e_bystander_get_p99:
+ * @before_us: (out): an exchange of a hundred took longer, before the fault
+ * @during_us: (out): and since it began; both of the best hundred
+ *
+ * Looks at the exchanges so far.
+ */
+void
+kd_e2e_bystander_get_p99(KdE2eBystander *bystander, guint *before_us, guint *during_us)
+{
+    g_mutex_lock(&bystander->lock);
+    *before_us = find_p99_us(bystander->took_us, 0, bystander->n_begin);
+    *during_us = find_p99_us(bystander->took_us, bystander->n_begin, bystander->took_us->len);
+    g_mutex_unlock(&bystander->lock);
+}
+
+/**
  * kd_e2e_bystander_expect_unharmed:
  *
  * Says that the fault is over. Meanwhile no byte may have been lost or changed, and exchanges must
@@ -237,15 +288,14 @@ kd_e2e_bystander_await_s(KdE2eBystander *bystander, guint seconds)
 void
 kd_e2e_bystander_expect_unharmed(KdE2eBystander *bystander)
 {
-    guint32 before_us;
-    guint32 during_us;
+    guint before_us = 0;
+    guint during_us = 0;
     guint n;
 
     g_mutex_lock(&bystander->lock);
     n = bystander->took_us->len;
-    before_us = find_p99_us(bystander->took_us, 0, bystander->n_begin);
-    during_us = find_p99_us(bystander->took_us, bystander->n_begin, n);
     g_mutex_unlock(&bystander->lock);
+    kd_e2e_bystander_get_p99(bystander, &before_us, &during_us);
     g_test_message("another session's p99: %u us before, %u us meanwhile, %u exchanges", before_us,
                    during_us, n - bystander->n_begin);
     g_assert_cmpuint(n - bystander->n_begin, >=, N_LEAST);

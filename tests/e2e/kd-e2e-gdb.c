@@ -4,6 +4,10 @@
 
 #include <string.h>
 
+/* Where SeaBIOS' reset vector leads */
+#define ENTRY     "0xfe05b"
+#define ENTRY_RIP "0xe05b"
+
 /**
  * kd_e2e_vm_new:
  * @path: of the socket on which its debug stub listens; what is there already is replaced
@@ -78,4 +82,53 @@ kd_e2e_gdb_expect(KdE2eGdb *gdb, const char *command, const char *text)
     if (strstr(answer, text) == NULL) {
         g_error("gdb: %s: expected %s, got:\n%s", command, text, answer);
     }
+}
+
+/**
+ * kd_e2e_gdb_check_new_machine:
+ *
+ * Says that the machine is new and that GDB is connected to it: reads and writes its memory, lets
+ * it run to a breakpoint and one instruction further.
+ */
+void
+kd_e2e_gdb_check_new_machine(KdE2eGdb *gdb)
+{
+    kd_e2e_gdb_expect(gdb, "p/x $rip", "= 0xfff0");
+    kd_e2e_gdb_expect(gdb, "p/x $cs", "= 0xf000");
+    kd_e2e_gdb_expect(gdb, "x/4xb 0xffff0", KD_E2E_RESET_BYTES);
+    kd_e2e_gdb_expect(gdb, "set {char}0x500 = 0x42", "");
+    kd_e2e_gdb_expect(gdb, "x/1xb 0x500", "0x42");
+    kd_e2e_gdb_expect(gdb, "break *" ENTRY, "Breakpoint 1 at");
+    kd_e2e_gdb_expect(gdb, "continue", "SIGTRAP");
+    kd_e2e_gdb_expect(gdb, "p/x $rip", "= " ENTRY_RIP);
+    kd_e2e_gdb_expect(gdb, "delete", "");
+    kd_e2e_gdb_expect(gdb, "stepi", "");
+    kd_e2e_gdb_expect(gdb, "p $rip != " ENTRY_RIP, "= 1");
+}
+
+/**
+ * kd_e2e_gdb_check_interrupt:
+ *
+ * Lets the machine run and breaks in.
+ */
+void
+kd_e2e_gdb_check_interrupt(KdE2eGdb *gdb)
+{
+    kd_e2e_gdb_expect(gdb, "continue &", "");
+    kd_e2e_program_say(gdb->program, "interrupt\n");
+    g_free(kd_e2e_program_await(gdb->program, KD_E2E_STDOUT, "SIGINT"));
+    kd_e2e_gdb_expect(gdb, "p $rip == $rip", "= 1");
+}
+
+/**
+ * kd_e2e_gdb_leave:
+ *
+ * Detaches and ends GDB, and what has started it.
+ */
+void
+kd_e2e_gdb_leave(KdE2eGdb *gdb)
+{
+    kd_e2e_gdb_expect(gdb, "detach", "detached");
+    kd_e2e_program_say(gdb->program, "quit\n");
+    g_assert_cmpint(kd_e2e_program_wait(gdb->program), ==, 0);
 }

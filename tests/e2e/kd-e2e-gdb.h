@@ -4,6 +4,9 @@
 
 #include "kd-e2e-stage.h"
 
+/* SeaBIOS: the reset vector's jump, as GDB shows it */
+#define KD_E2E_RESET_BYTES "0xea\t0x5b\t0xe0\t0x00"
+
 /**
  * KdE2eGdb:
  * @program: GDB itself, or what has started it and handed its stdin and stdout down
@@ -20,3 +23,6 @@ KdE2eProgram *kd_e2e_vm_new(const char *path);
 void kd_e2e_gdb_init(KdE2eGdb *gdb, KdE2eProgram *program);
 char *kd_e2e_gdb_ask(KdE2eGdb *gdb, const char *command);
 void kd_e2e_gdb_expect(KdE2eGdb *gdb, const char *command, const char *text);
+void kd_e2e_gdb_check_new_machine(KdE2eGdb *gdb);
+void kd_e2e_gdb_check_interrupt(KdE2eGdb *gdb);
+void kd_e2e_gdb_leave(KdE2eGdb *gdb);

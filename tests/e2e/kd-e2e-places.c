@@ -2,7 +2,8 @@
 /* Folders of the machine's that the commands see as their own: /run and, where wanted, /etc. */
 #include "kd-e2e-places.h"
 
-#include <sys/stat.h>
+#include <glib/gstdio.h>
+
 #include <unistd.h>
 
 static void
@@ -46,7 +47,7 @@ kd_e2e_places_set_up(KdE2ePlaces *places, const KdE2eStage *stage, gboolean want
     }
     places->run = g_build_filename(stage->folder, "run", NULL);
     places->pipes = g_build_filename(places->run, "kdsrv", "pipe", NULL);
-    g_assert_cmpint(mkdir(places->run, 0755), ==, 0);
+    g_assert_cmpint(g_mkdir_with_parents(places->run, 0755), ==, 0);
     places->mounts[0] = places->run;
     places->mounts[1] = "/run";
     places->setup.mounts = places->mounts;

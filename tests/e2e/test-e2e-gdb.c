@@ -5,11 +5,6 @@
 #include <signal.h>
 #include <string.h>
 
-/* SeaBIOS: the reset vector's jump, and where it leads. */
-#define RESET_BYTES "0xea\t0x5b\t0xe0\t0x00"
-#define ENTRY       "0xfe05b"
-#define ENTRY_RIP   "0xe05b"
-
 /**
  * Lab:
  * @path: of the machine's socket
@@ -44,40 +39,6 @@ lab_tear_down(Lab *lab)
     g_free(lab->trans);
 }
 
-/* The machine is new, and GDB is connected to it. */
-static void
-check_new_machine(KdE2eGdb *gdb)
-{
-    kd_e2e_gdb_expect(gdb, "p/x $rip", "= 0xfff0");
-    kd_e2e_gdb_expect(gdb, "p/x $cs", "= 0xf000");
-    kd_e2e_gdb_expect(gdb, "x/4xb 0xffff0", RESET_BYTES);
-    kd_e2e_gdb_expect(gdb, "set {char}0x500 = 0x42", "");
-    kd_e2e_gdb_expect(gdb, "x/1xb 0x500", "0x42");
-    kd_e2e_gdb_expect(gdb, "break *" ENTRY, "Breakpoint 1 at");
-    kd_e2e_gdb_expect(gdb, "continue", "SIGTRAP");
-    kd_e2e_gdb_expect(gdb, "p/x $rip", "= " ENTRY_RIP);
-    kd_e2e_gdb_expect(gdb, "delete", "");
-    kd_e2e_gdb_expect(gdb, "stepi", "");
-    kd_e2e_gdb_expect(gdb, "p $rip != " ENTRY_RIP, "= 1");
-}
-
-static void
-check_interrupt(KdE2eGdb *gdb)
-{
-    kd_e2e_gdb_expect(gdb, "continue &", "");
-    kd_e2e_program_say(gdb->program, "interrupt\n");
-    g_free(kd_e2e_program_await(gdb->program, KD_E2E_STDOUT, "SIGINT"));
-    kd_e2e_gdb_expect(gdb, "p $rip == $rip", "= 1");
-}
-
-static void
-leave(KdE2eGdb *gdb)
-{
-    kd_e2e_gdb_expect(gdb, "detach", "detached");
-    kd_e2e_program_say(gdb->program, "quit\n");
-    g_assert_cmpint(kd_e2e_program_wait(gdb->program), ==, 0);
-}
-
 static KdE2eProgram *
 start_gdb(const char *target)
 {
@@ -108,9 +69,9 @@ test_started(KdE2eStage *stage, gconstpointer unused)
     }
     kd = start_under_kd(stage, &lab);
     kd_e2e_gdb_init(&gdb, kd);
-    check_new_machine(&gdb);
-    check_interrupt(&gdb);
-    leave(&gdb);
+    kd_e2e_gdb_check_new_machine(&gdb);
+    kd_e2e_gdb_check_interrupt(&gdb);
+    kd_e2e_gdb_leave(&gdb);
     lab_tear_down(&lab);
 }
 
@@ -132,9 +93,9 @@ test_stdio(KdE2eStage *stage, gconstpointer unused)
                              g_getenv("KD_BINDIR"), g_getenv("KD_PLUGINDIR"), link);
     program = start_gdb(target);
     kd_e2e_gdb_init(&gdb, program);
-    check_new_machine(&gdb);
-    check_interrupt(&gdb);
-    leave(&gdb);
+    kd_e2e_gdb_check_new_machine(&gdb);
+    kd_e2e_gdb_check_interrupt(&gdb);
+    kd_e2e_gdb_leave(&gdb);
     lab_tear_down(&lab);
 }
 
@@ -168,14 +129,14 @@ test_listen(KdE2eStage *stage, gconstpointer unused)
     kd = start_listening(stage, &lab, &target);
     first = start_gdb(target);
     kd_e2e_gdb_init(&gdb, first);
-    check_new_machine(&gdb);
-    check_interrupt(&gdb);
-    leave(&gdb);
+    kd_e2e_gdb_check_new_machine(&gdb);
+    kd_e2e_gdb_check_interrupt(&gdb);
+    kd_e2e_gdb_leave(&gdb);
     second = start_gdb(target);
     kd_e2e_gdb_init(&gdb, second);
-    kd_e2e_gdb_expect(&gdb, "x/4xb 0xffff0", RESET_BYTES);
-    check_interrupt(&gdb);
-    leave(&gdb);
+    kd_e2e_gdb_expect(&gdb, "x/4xb 0xffff0", KD_E2E_RESET_BYTES);
+    kd_e2e_gdb_check_interrupt(&gdb);
+    kd_e2e_gdb_leave(&gdb);
     lab_tear_down(&lab);
 }
 
@@ -195,13 +156,13 @@ test_again(KdE2eStage *stage, gconstpointer unused)
     }
     first = start_under_kd(stage, &lab);
     kd_e2e_gdb_init(&gdb, first);
-    check_new_machine(&gdb);
-    leave(&gdb);
+    kd_e2e_gdb_check_new_machine(&gdb);
+    kd_e2e_gdb_leave(&gdb);
     second = start_under_kd(stage, &lab);
     kd_e2e_gdb_init(&gdb, second);
-    kd_e2e_gdb_expect(&gdb, "x/4xb 0xffff0", RESET_BYTES);
-    check_interrupt(&gdb);
-    leave(&gdb);
+    kd_e2e_gdb_expect(&gdb, "x/4xb 0xffff0", KD_E2E_RESET_BYTES);
+    kd_e2e_gdb_check_interrupt(&gdb);
+    kd_e2e_gdb_leave(&gdb);
     lab_tear_down(&lab);
 }
 
@@ -229,8 +190,8 @@ test_killed(KdE2eStage *stage, gconstpointer unused)
     g_assert_cmpint(kd_e2e_program_wait(first), ==, 128 + SIGKILL);
     second = start_gdb(target);
     kd_e2e_gdb_init(&gdb, second);
-    kd_e2e_gdb_expect(&gdb, "x/4xb 0xffff0", RESET_BYTES);
-    leave(&gdb);
+    kd_e2e_gdb_expect(&gdb, "x/4xb 0xffff0", KD_E2E_RESET_BYTES);
+    kd_e2e_gdb_leave(&gdb);
     lab_tear_down(&lab);
 }
 
@@ -252,7 +213,7 @@ test_restart(KdE2eStage *stage, gconstpointer unused)
     kd = start_listening(stage, &lab, &target);
     program = start_gdb(target);
     kd_e2e_gdb_init(&gdb, program);
-    check_new_machine(&gdb);
+    kd_e2e_gdb_check_new_machine(&gdb);
     kd_e2e_gdb_expect(&gdb, "maintenance packet m500,1", "received: \"42\"");
     kd_e2e_program_free(lab.vm);
     g_free(kd_e2e_program_await(kd, KD_E2E_STDERR, "kd: target lost"));

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The keys of the spipe transport; those of TLS and of its password are the host's. */
+#pragma once
+
+#include <kdsrv/kd-plugin.h>
+
+/* The server's name may have codes in it, a client gives the name that came of them. */
+static const KdParamSpec spipe_params[] = {
+    {.key = "server",
+     .type = KD_PARAM_HOST,
+     .flags = KD_PARAM_REQUIRED | KD_PARAM_CLIENT,
+     .placeholder = "HOST",
+     .help = "machine of the server: . is this one, others are reached with ssh"},
+    {.key = "pipe",
+     .type = KD_PARAM_STRING,
+     .flags = KD_PARAM_REQUIRED | KD_PARAM_SERVER,
+     .placeholder = "N",
+     .help = "name to listen under; %x or %d: first the process, then the thread"},
+    {.key = "pipe",
+     .type = KD_PARAM_STRING,
+     .flags = KD_PARAM_REQUIRED | KD_PARAM_CLIENT,
+     .placeholder = "N",
+     .help = "name of the pipe, as the server has told it"},
+    {.key = "hidden",
+     .type = KD_PARAM_FLAG,
+     .flags = KD_PARAM_SERVER,
+     .help = "keeps the server out of listings; it stays reachable"},
+    {.key = "IcfEnable",
+     .type = KD_PARAM_FLAG,
+     .flags = KD_PARAM_EXTENSION | KD_PARAM_SERVER,
+     .help = "accepted: a pipe needs nothing of this machine's firewall"},
+    {0},
+};
