@@ -51,3 +51,27 @@ kd_identity_build(const char *said, const char *certificate, const char *peer)
     g_string_append_printf(identity, "%s)", peer);
     return g_string_free(g_steal_pointer(&identity), FALSE);
 }
+
+/**
+ * kd_identity_build_facts:
+ * @id: of the session
+ * @identity: as built
+ * @certificate: (nullable): subject of the client's, verified
+ * @peer: what is known of it
+ *
+ * Returns: (transfer floating): a{sv}: what a link is told about who opens it
+ */
+GVariant *
+kd_identity_build_facts(guint64 id, const char *identity, const char *certificate, const char *peer)
+{
+    GVariantDict facts;
+
+    g_variant_dict_init(&facts, NULL);
+    g_variant_dict_insert(&facts, "id", "t", id);
+    g_variant_dict_insert(&facts, "identity", "s", identity);
+    g_variant_dict_insert(&facts, "peer", "s", peer);
+    if (certificate != NULL) {
+        g_variant_dict_insert(&facts, "certificate", "s", certificate);
+    }
+    return g_variant_dict_end(&facts);
+}

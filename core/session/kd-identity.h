@@ -5,3 +5,5 @@
 #include <glib.h>
 
 char *kd_identity_build(const char *said, const char *certificate, const char *peer);
+GVariant *kd_identity_build_facts(guint64 id, const char *identity, const char *certificate,
+                                  const char *peer);

@@ -4,6 +4,15 @@
 
 #include "kd-request.h"
 
+struct KdListing {
+    const KdSessionScope *scope;
+    KdRoute *route;
+    void (*answered)(void *user);
+    void *user;
+    KdList *list; /* asked, and not answered yet */
+    KdInventoryTicket *ticket;
+};
+
 /* What the table says counts more than what a plugin sees: a device that only we have open, for
  * the next session, is free, and the one who has it is a session rather than this process. */
 static void
@@ -23,20 +32,11 @@ take_use(KdListedLink *link, void *user)
     link->use = holder != NULL ? KD_LINK_USE_BUSY : KD_LINK_USE_FREE;
 }
 
-/**
- * kd_listing_build:
- * @scope: of the session that asks
- * @found: of %KD_INVENTORY_TYPE
- * @request: what LIST says
- *
- * Lists what the targets found, in their order, as it is at this moment: a link that a session has
- * is busy, and held by that session's identity. What does not fit into one frame is left out, and
- * the answer says so, as it does when a kind of target did not answer.
- *
- * Returns: (transfer full): payload of LISTED
- */
-GBytes *
-kd_listing_build(const KdSessionScope *scope, GVariant *found, const KdList *request)
+/* (transfer full): payload of LISTED: what the targets found, in their order, as it is at this
+ * moment. A link that a session has is busy, and held by that session's identity. What does not fit
+ * into one frame is left out, and the answer says so, as it does when a kind did not answer. */
+static GBytes *
+build(const KdSessionScope *scope, GVariant *found, const KdList *request)
 {
     g_autoptr(KdListed) listed = kd_listed_new();
     gboolean has_room = TRUE;
@@ -56,4 +56,100 @@ kd_listing_build(const KdSessionScope *scope, GVariant *found, const KdList *req
         has_room = kd_listed_add_found(listed, scheme, links, take_use, (void *)scope);
     }
     return kd_listed_build(listed);
+}
+
+/**
+ * kd_listing_new:
+ * @scope: of the session
+ * @route: of the session
+ * @answered: called when LISTED is on its way
+ * @user: for @answered
+ *
+ * Returns: (transfer full): what answers LIST, any number of times, one after the other
+ */
+KdListing *
+kd_listing_new(const KdSessionScope *scope, KdRoute *route, void (*answered)(void *user),
+               void *user)
+{
+    KdListing *listing = g_new0(KdListing, 1);
+
+    listing->scope = scope;
+    listing->route = route;
+    listing->answered = answered;
+    listing->user = user;
+    return listing;
+}
+
+/**
+ * kd_listing_free:
+ * @listing: (nullable): a listing
+ *
+ * Frees it; what it is asked for is not answered any more.
+ */
+void
+kd_listing_free(KdListing *listing)
+{
+    if (listing == NULL) {
+        return;
+    }
+    kd_listing_stop(listing);
+    g_free(listing);
+}
+
+static void
+on_found(GVariant *found, void *user)
+{
+    KdListing *listing = user;
+    g_autoptr(KdList) list = g_steal_pointer(&listing->list);
+
+    listing->ticket = NULL;
+    kd_route_send(listing->route, KD_FRAME_LISTED, build(listing->scope, found, list));
+    listing->answered(listing->user);
+}
+
+/**
+ * kd_listing_ask:
+ * @listing: not pending
+ * @payload: of LIST
+ * @len: of @payload
+ * @error: return location; %KD_ERROR_PROTOCOL: the list is not right
+ *
+ * Begins to answer LIST.
+ *
+ * Returns: whether it has begun
+ */
+gboolean
+kd_listing_ask(KdListing *listing, const uint8_t *payload, size_t len, GError **error)
+{
+    listing->list = kd_list_parse(payload, len, error);
+    if (listing->list == NULL) {
+        return FALSE;
+    }
+    listing->ticket = kd_inventory_ask(listing->scope->inventory, on_found, listing);
+    return TRUE;
+}
+
+/**
+ * kd_listing_is_pending:
+ * @listing: a listing
+ *
+ * Returns: whether LISTED is still to come
+ */
+gboolean
+kd_listing_is_pending(const KdListing *listing)
+{
+    return listing->list != NULL;
+}
+
+/**
+ * kd_listing_stop:
+ * @listing: a listing
+ *
+ * Answers no more.
+ */
+void
+kd_listing_stop(KdListing *listing)
+{
+    g_clear_pointer(&listing->ticket, kd_inventory_forget);
+    g_clear_pointer(&listing->list, kd_list_free);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a client asks for: the link that its string names, and why it does not get it. */
+/* What a client asks for: the link that its string names, what it is like, and why it does not get
+ * it. */
 #include "kd-request.h"
 
 #include "kd-wire.h"
@@ -33,6 +34,35 @@ kd_request_claim(const KdSessionScope *scope, const KdOpen *request, const char 
     name = kd_params_build_listing(target->scheme, target->params, params, NULL);
     *code = KD_CLOSE_BUSY;
     return kd_link_table_claim(scope->links, target, params, name, holder, error);
+}
+
+/**
+ * kd_request_build_opened:
+ * @link: open
+ * @endpoint: what it gave
+ * @id: of the session
+ * @controls: bit (1 << op) for each control operation that it offers
+ *
+ * Returns: (transfer full): payload of OPENED
+ */
+GBytes *
+kd_request_build_opened(KdLink *link, const KdEndpoint *endpoint, uint64_t id, uint32_t controls)
+{
+    KdOpened opened = {
+        .session = id,
+        .scheme = (char *)kd_link_get_target(link)->scheme,
+        .dialect = (char *)"bytes",
+        .controls = controls,
+        .has_half_close = (endpoint->flags & KD_ENDPOINT_HALF_CLOSE) != 0,
+        .name = (char *)kd_link_get_name(link),
+    };
+
+    if (endpoint->facts != NULL) {
+        g_variant_lookup(endpoint->facts, "dialect", "&s", &opened.dialect);
+        g_variant_lookup(endpoint->facts, "baud", "u", &opened.baud);
+        opened.has_resets = g_variant_lookup(endpoint->facts, "resets", "u", &opened.resets);
+    }
+    return kd_opened_build(&opened);
 }
 
 /**

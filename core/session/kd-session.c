@@ -37,9 +37,7 @@ struct KdSession {
     gint64 started_us;
     gboolean is_authenticated;
     gboolean has_asked;
-    /* listing */
-    KdList *list; /* asked, and not answered yet */
-    KdInventoryTicket *ticket;
+    KdListing *listing;
     /* the link */
     KdLink *link;
     KdEndpoint endpoint; /* open, but not on the route */
@@ -78,7 +76,7 @@ session_free(KdSession *session)
     kd_admission_free(session->admission);
     kd_route_free(session->route);
     g_clear_object(&session->cancellable);
-    kd_list_free(session->list);
+    kd_listing_free(session->listing);
     g_free(session->close_text);
     g_free(session->identity);
     g_free(session->peer);
@@ -191,7 +189,7 @@ kd_session_close(KdSession *session, KdCloseCode code, const char *text)
         session->is_authenticated && !session->is_peer_gone && !session->is_refused_by_client &&
         (code == KD_CLOSE_NORMAL || code == KD_CLOSE_GOING_AWAY || code == KD_CLOSE_TARGET_CLOSED);
     g_clear_handle_id(&session->lost_id, g_source_remove);
-    g_clear_pointer(&session->ticket, kd_inventory_forget);
+    kd_listing_stop(session->listing);
     kd_route_stop(session->route);
     if (session->cancellable != NULL) {
         g_cancellable_cancel(session->cancellable);
@@ -427,24 +425,15 @@ take_control(KdSession *session, const uint8_t *payload, size_t len)
 static void
 say_opened(KdSession *session, const KdEndpoint *endpoint)
 {
-    const KdTarget *target = kd_link_get_target(session->link);
-    KdOpened opened = {
-        .session = session->id,
-        .scheme = (char *)target->scheme,
-        .dialect = (char *)"bytes",
-        .has_half_close = (endpoint->flags & KD_ENDPOINT_HALF_CLOSE) != 0,
-        .name = (char *)kd_link_get_name(session->link),
+    KdControlLink link = {
+        .target = kd_link_get_target(session->link),
+        .object = kd_link_get_object(session->link),
+        .offered = kd_control_find_offered(kd_link_get_target(session->link), endpoint->facts),
     };
-    KdControlLink link = {.target = target, .object = kd_link_get_object(session->link)};
 
-    if (endpoint->facts != NULL) {
-        g_variant_lookup(endpoint->facts, "dialect", "&s", &opened.dialect);
-        g_variant_lookup(endpoint->facts, "baud", "u", &opened.baud);
-        opened.has_resets = g_variant_lookup(endpoint->facts, "resets", "u", &opened.resets);
-    }
-    link.offered = opened.controls = kd_control_find_offered(target, endpoint->facts);
     session->controls = kd_control_queue_new(session->route, &link, on_control_answer, session);
-    kd_route_send(session->route, KD_FRAME_OPENED, kd_opened_build(&opened));
+    kd_route_send(session->route, KD_FRAME_OPENED,
+                  kd_request_build_opened(session->link, endpoint, session->id, link.offered));
     kd_wire_advance(kd_route_get_wire(session->route), KD_PHASE_STREAMING);
 }
 
@@ -484,7 +473,7 @@ refuse_request(KdSession *session)
 static gboolean
 check_listed(KdSession *session)
 {
-    if (session->list == NULL) {
+    if (!kd_listing_is_pending(session->listing)) {
         return TRUE;
     }
     kd_session_close(session, KD_CLOSE_PROTOCOL_ERROR, "LIST was not answered yet");
@@ -492,14 +481,9 @@ check_listed(KdSession *session)
 }
 
 static void
-on_found(GVariant *found, void *user)
+on_listed(void *user)
 {
-    KdSession *session = user;
-    g_autoptr(KdList) list = g_steal_pointer(&session->list);
-
-    session->ticket = NULL;
-    kd_route_send(session->route, KD_FRAME_LISTED, kd_listing_build(session->scope, found, list));
-    session->started_tick = kd_tick_get_now();
+    ((KdSession *)user)->started_tick = kd_tick_get_now();
 }
 
 static void
@@ -509,17 +493,9 @@ take_list(KdSession *session, const uint8_t *payload, size_t len)
 
     if (!kd_admission_has_list(session->admission)) {
         refuse_request(session);
-        return;
-    }
-    if (!check_listed(session)) {
-        return;
-    }
-    session->list = kd_list_parse(payload, len, &error);
-    if (session->list == NULL) {
+    } else if (check_listed(session) && !kd_listing_ask(session->listing, payload, len, &error)) {
         close_with_error(session, KD_CLOSE_BAD_REQUEST, error);
-        return;
     }
-    session->ticket = kd_inventory_ask(session->scope->inventory, on_found, session);
 }
 
 /* ---- 5 request: OPEN, 6 resolve, 7 claim ---- */
@@ -554,21 +530,15 @@ take_open(KdSession *session, const uint8_t *payload, size_t len)
 static void
 open_link(KdSession *session, KdLink *link)
 {
-    const char *certificate = kd_admission_get_certificate(session->admission);
-    GVariantDict facts;
+    GVariant *facts =
+        kd_identity_build_facts(session->id, session->identity,
+                                kd_admission_get_certificate(session->admission), session->peer);
 
-    g_variant_dict_init(&facts, NULL);
-    g_variant_dict_insert(&facts, "id", "t", session->id);
-    g_variant_dict_insert(&facts, "identity", "s", session->identity);
-    g_variant_dict_insert(&facts, "peer", "s", session->peer);
-    if (certificate != NULL) {
-        g_variant_dict_insert(&facts, "certificate", "s", certificate);
-    }
     session->link = link;
     session->is_waiting = TRUE;
     session->cancellable = g_cancellable_new();
-    kd_link_open_async(link, g_variant_dict_end(&facts), on_link_event, session,
-                       session->cancellable, on_link_open, session);
+    kd_link_open_async(link, facts, on_link_event, session, session->cancellable, on_link_open,
+                       session);
 }
 
 /* ---- 2 to 4: TLS, hello, auth ---- */
@@ -712,7 +682,7 @@ on_tick(KdTick *tick)
 {
     KdSession *session = (KdSession *)(void *)((char *)tick - offsetof(KdSession, tick));
 
-    if (session->is_closing || session->has_asked || session->list != NULL ||
+    if (session->is_closing || session->has_asked || kd_listing_is_pending(session->listing) ||
         kd_tick_get_now() - session->started_tick < DEADLINE_TICKS) {
         return;
     }
@@ -761,6 +731,7 @@ kd_session_new(const KdSessionScope *scope, uint64_t id, const char *peer, KdDoo
         return NULL;
     }
     kd_endpoint_init(&session->endpoint);
+    session->listing = kd_listing_new(scope, session->route, on_listed, session);
     session->scope = scope;
     session->funcs = funcs;
     session->user = user;
