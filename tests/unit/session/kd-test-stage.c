@@ -296,6 +296,7 @@ kd_stage_clear(KdStage *stage)
     kd_registry_free(stage->registry);
     kd_host_free(stage->host);
     kd_reach_free(stage->reach);
+    kd_door_unref(stage->door);
 }
 
 static void
@@ -303,6 +304,13 @@ on_authenticated(KdSession *session, void *user)
 {
     (void)session;
     ((KdStage *)user)->n_authenticated++;
+}
+
+static void
+on_refused(KdSession *session, void *user)
+{
+    (void)session;
+    ((KdStage *)user)->n_refused++;
 }
 
 static void
@@ -326,13 +334,14 @@ on_ended(KdSession *session, void *user)
 void
 kd_stage_connect(KdStage *stage, KdTestClient *client)
 {
-    static const KdSessionFuncs funcs = {.authenticated = on_authenticated, .ended = on_ended};
+    static const KdSessionFuncs funcs = {
+        .authenticated = on_authenticated, .refused = on_refused, .ended = on_ended};
     g_autoptr(GError) error = NULL;
     KdEndpoint endpoint;
 
     kd_test_client_init(client, stage->is_stream, &endpoint);
     stage->n_started++;
-    stage->session = kd_session_new(&stage->scope, stage->n_started, "127.0.0.1:40312", NULL,
+    stage->session = kd_session_new(&stage->scope, stage->n_started, "127.0.0.1:40312", stage->door,
                                     &endpoint, &funcs, stage, &error);
     g_assert_no_error(error);
     g_assert_nonnull(stage->session);

@@ -21,7 +21,9 @@
  * @session: the newest; %NULL once it has ended
  * @n_started: sessions
  * @n_authenticated: sessions that said so
+ * @n_refused: sessions that said so
  * @n_ended: sessions that said so
+ * @door: (nullable): what guards the next sessions
  * @variable: (nullable): value of %KD_STAGE_VARIABLE
  */
 typedef struct {
@@ -33,7 +35,9 @@ typedef struct {
     KdSession *session;
     guint n_started;
     guint n_authenticated;
+    guint n_refused;
     guint n_ended;
+    KdDoor *door;
     const char *variable;
     KdFakeDevice *device;
     guint heart_id;
