@@ -380,7 +380,6 @@ static void
 test_replay(KdStageFixture *f, gconstpointer user)
 {
     g_auto(Attempt) attempt = {0};
-    g_autoptr(GBytes) hello = build_hello(KD_WINDOW_BYTES);
     g_autoptr(GBytes) first = begin_scram(&attempt, PASSWORD, NULL);
     g_autoptr(GBytes) proof = NULL;
     g_autoptr(GBytes) finished = NULL;
