@@ -5,6 +5,7 @@
 #include "kd-log.h"
 #include "kd-outcome.h"
 #include "kd-params.h"
+#include "kd-pipe-bridge.h"
 #include "kd-plugin-options.h"
 #include "kd-secrets.h"
 #include "kd-signals.h"
@@ -18,6 +19,7 @@
 typedef struct {
     KdClientOptions client;
     char *tell;
+    char *pipe_bridge;
     gint pid;
     gboolean shows_version;
 } Options;
@@ -61,6 +63,8 @@ build_context(Options *options)
          "Tell a running kd: break, baud N, lines, status, purge", "REQUEST"},
         {"pid", 0, 0, G_OPTION_ARG_INT, &options->pid, "Which kd is told, where several run",
          "PID"},
+        {"pipe-bridge", 0, 0, G_OPTION_ARG_FILENAME, &options->pipe_bridge,
+         "Connect stdin and stdout with a pipe of this machine, for ssh", "NAME"},
         {"version", 0, 0, G_OPTION_ARG_NONE, &options->shows_version, "Print the version", NULL},
         {0},
     };
@@ -133,9 +137,9 @@ parse(Options *options, char ***argv, GError **error)
     return TRUE;
 }
 
-/* Who tells another kd what to do opens nothing. */
+/* Who tells another kd what to do opens nothing, and a bridge nothing but its pipe. */
 static gboolean
-check_tell(const Options *options, GError **error)
+check_alone(const Options *options, GError **error)
 {
     const KdClientOptions *client = &options->client;
     gboolean has_other = client->connection != NULL || client->server != NULL ||
@@ -146,6 +150,11 @@ check_tell(const Options *options, GError **error)
     if (options->tell != NULL && has_other) {
         g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
                             "--tell: goes with --pid alone, the link is open already");
+        return FALSE;
+    }
+    if (options->pipe_bridge != NULL && (has_other || options->tell != NULL)) {
+        g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                            "--pipe-bridge: goes with no other link, and with no debugger");
         return FALSE;
     }
     if (options->pid < 0 || (options->pid != 0 && options->tell == NULL)) {
@@ -163,6 +172,7 @@ clear_options(Options *options)
     KdClientOptions *client = &options->client;
 
     g_free(options->tell);
+    g_free(options->pipe_bridge);
     g_free(client->connection);
     g_free(client->server);
     g_free(client->trans);
@@ -190,7 +200,8 @@ run(const Options *options)
         status = kd_plugin_options_print(registry, KD_FORM_CLIENT);
     } else {
         kd_registry_seal(registry);
-        status = kd_client_run(&options->client, registry);
+        status = options->pipe_bridge != NULL ? kd_pipe_bridge_run(options->pipe_bridge, registry)
+                                              : kd_client_run(&options->client, registry);
     }
     kd_registry_free(registry);
     kd_host_free(host);
@@ -219,7 +230,7 @@ main(int argc, char **argv)
                             "the shell has torn @{...} apart: put the whole kdsrv:... string in "
                             "single quotes");
     }
-    if (is_torn || !parse(&options, &own_argv, &error) || !check_tell(&options, &error)) {
+    if (is_torn || !parse(&options, &own_argv, &error) || !check_alone(&options, &error)) {
         kd_log_error(error);
         status = KD_EXIT_USAGE;
     } else if (options.shows_version) {
