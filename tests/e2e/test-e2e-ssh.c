@@ -220,6 +220,25 @@ test_session(KdE2eStage *stage, gconstpointer unused)
 }
 
 static void
+test_password(KdE2eStage *stage, gconstpointer unused)
+{
+    g_auto(Lab) lab = {0};
+    g_autoptr(KdE2eProgram) kd = NULL;
+
+    (void)unused;
+    if (!lab_set_up(&lab, stage)) {
+        return;
+    }
+    g_free(
+        kd_e2e_stage_serve(stage, &lab.places.setup, "-t", "npipe:pipe=lab,password=Abc123", NULL));
+    kd = start_kd(&lab, "npipe:server=" FAR ",pipe=lab,password=Abc123");
+    kd_e2e_program_say(kd, "with a password\n");
+    g_free(kd_e2e_program_await(kd, KD_E2E_STDOUT, "with a password"));
+    kd_e2e_program_close_stdin(kd);
+    g_assert_cmpint(kd_e2e_program_wait(kd), ==, 0);
+}
+
+static void
 test_no_pipe(KdE2eStage *stage, gconstpointer unused)
 {
     g_auto(Lab) lab = {0};
@@ -361,6 +380,7 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     kd_e2e_add("/e2e/ssh/session-goes-through-a-real-sshd", test_session);
+    kd_e2e_add("/e2e/ssh/password-goes-through-a-real-sshd", test_password);
     kd_e2e_add("/e2e/ssh/no-such-pipe-is-told-by-the-far-side", test_no_pipe);
     kd_e2e_add("/e2e/ssh/refused-user-is-told", test_refused);
     kd_e2e_add("/e2e/ssh/wrong-host-key-is-told", test_other_host);
