@@ -14,10 +14,23 @@
 /* At least 112 bits, so RSA of 2048 and no SHA-1, for all certificates on the way to an anchor */
 #define VERIFY_FLAGS GNUTLS_PROFILE_TO_VFLAGS(GNUTLS_PROFILE_MEDIUM)
 
+/* Until when a revocation list says something */
+typedef struct {
+    gnutls_datum_t issuer; /* its name, DER */
+    gint64 end;            /* seconds; -1: it has none */
+} Until;
+
 struct KdTlsAnchors {
     gnutls_x509_trust_list_t own;
+    GArray *untils;
     gboolean has_system;
 };
+
+static void
+clear_until(gpointer item)
+{
+    gnutls_free(((Until *)item)->issuer.data);
+}
 
 /* The system's, read by the first client that needs them: it takes some 10 ms. They stay. */
 static gnutls_x509_trust_list_t
@@ -44,6 +57,8 @@ kd_tls_anchors_new(gboolean has_system)
     KdTlsAnchors *anchors = g_new0(KdTlsAnchors, 1);
 
     anchors->has_system = has_system;
+    anchors->untils = g_array_new(FALSE, TRUE, sizeof(Until));
+    g_array_set_clear_func(anchors->untils, clear_until);
     if (gnutls_x509_trust_list_init(&anchors->own, 0) < 0) {
         anchors->own = NULL;
     }
@@ -63,6 +78,7 @@ kd_tls_anchors_free(KdTlsAnchors *anchors)
         if (anchors->own != NULL) {
             gnutls_x509_trust_list_deinit(anchors->own, 1);
         }
+        g_array_unref(anchors->untils);
         g_free(anchors);
     }
 }
@@ -89,6 +105,59 @@ add_certs(KdTlsAnchors *anchors, const gnutls_datum_t *pem, const char *path, gu
     return TRUE;
 }
 
+/* GnuTLS asks once, when a list is added, whether it is out of date; we ask each time. */
+static void
+add_until(KdTlsAnchors *anchors, gnutls_x509_crl_t list)
+{
+    Until until = {.end = gnutls_x509_crl_get_next_update(list)};
+
+    if (gnutls_x509_crl_get_raw_issuer_dn(list, &until.issuer) >= 0) {
+        g_array_append_val(anchors->untils, until);
+    }
+}
+
+/* Whether an anchor has signed it, be it out of date or not */
+static gboolean
+is_signed(const KdTlsAnchors *anchors, gnutls_x509_crl_t list)
+{
+    const unsigned of_time =
+        GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED | GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE;
+    gnutls_x509_trust_list_iter_t iter = NULL;
+    gnutls_x509_crt_t anchor = NULL;
+    gboolean is_found = FALSE;
+
+    while (!is_found && gnutls_x509_trust_list_iter_get_ca(anchors->own, &iter, &anchor) >= 0) {
+        unsigned status = 0;
+        is_found = gnutls_x509_crl_check_issuer(list, anchor) != 0 &&
+                   gnutls_x509_crl_verify(list, &anchor, 1, 0, &status) >= 0 &&
+                   (status & ~(of_time | GNUTLS_CERT_INVALID)) == 0 &&
+                   ((status & of_time) != 0 || status == 0);
+        gnutls_x509_crt_deinit(anchor);
+    }
+    if (iter != NULL) {
+        gnutls_x509_trust_list_iter_deinit(iter);
+    }
+    return is_found;
+}
+
+/* Takes the list in any case. */
+static gboolean
+add_list(KdTlsAnchors *anchors, gnutls_x509_crl_t list, const char *path, GError **error)
+{
+    if (!is_signed(anchors, list)) {
+        g_set_error(error, KD_ERROR, KD_ERROR_TLS,
+                    "%s: a revocation list that none of the anchors has signed", path);
+        gnutls_x509_crl_deinit(list);
+        return FALSE;
+    }
+    add_until(anchors, list);
+    if (gnutls_x509_trust_list_add_crls(anchors->own, &list, 1, 0, 0) < 1) {
+        g_set_error(error, KD_ERROR, KD_ERROR_TLS, "%s: a revocation list that is of no use", path);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 /* Lists of what was revoked count for the anchors that were read before, so they come second. */
 static gboolean
 add_lists(KdTlsAnchors *anchors, const gnutls_datum_t *pem, const char *path, GError **error)
@@ -96,22 +165,22 @@ add_lists(KdTlsAnchors *anchors, const gnutls_datum_t *pem, const char *path, GE
     gnutls_x509_crl_t *lists = NULL;
     unsigned n = 0;
     int status = gnutls_x509_crl_list_import2(&lists, &n, pem, GNUTLS_X509_FMT_PEM, 0);
+    gboolean is_fine = TRUE;
 
-    if (status >= 0) {
-        status = gnutls_x509_trust_list_add_crls(anchors->own, lists, n, GNUTLS_TL_VERIFY_CRL, 0);
-        gnutls_free(lists);
-        if (status >= 0 && (unsigned)status < n) {
-            g_set_error(error, KD_ERROR, KD_ERROR_TLS,
-                        "%s: a revocation list that none of the anchors has signed", path);
-            return FALSE;
-        }
-    }
     if (status < 0) {
         g_set_error(error, KD_ERROR, KD_ERROR_TLS, "%s: no revocation list in PEM form: %s", path,
                     gnutls_strerror(status));
         return FALSE;
     }
-    return TRUE;
+    for (unsigned i = 0; i < n; i++) {
+        if (is_fine) {
+            is_fine = add_list(anchors, lists[i], path, error);
+        } else {
+            gnutls_x509_crl_deinit(lists[i]);
+        }
+    }
+    gnutls_free(lists);
+    return is_fine;
 }
 
 static gboolean
@@ -210,6 +279,36 @@ verify(gnutls_x509_trust_list_t list, gnutls_x509_crt_t *chain, guint n_chain, c
     return result < 0 ? GNUTLS_CERT_INVALID : status;
 }
 
+static gboolean
+is_issued_by(gnutls_x509_crt_t crt, const gnutls_datum_t *issuer)
+{
+    gnutls_datum_t own = {NULL, 0};
+
+    if (gnutls_x509_crt_get_raw_issuer_dn(crt, &own) < 0) {
+        return FALSE;
+    }
+    gboolean is_equal = own.size == issuer->size && memcmp(own.data, issuer->data, own.size) == 0;
+    gnutls_free(own.data);
+    return is_equal;
+}
+
+/* Whether one of those that vouch has a list that is out of date */
+static gboolean
+has_old_list(const KdTlsAnchors *anchors, gnutls_x509_crt_t *chain, guint n_chain)
+{
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+
+    for (guint i = 0; i < anchors->untils->len; i++) {
+        const Until *until = &g_array_index(anchors->untils, Until, i);
+        for (guint k = 0; k < n_chain && until->end >= 0 && until->end < now; k++) {
+            if (is_issued_by(chain[k], &until->issuer)) {
+                return TRUE;
+            }
+        }
+    }
+    return FALSE;
+}
+
 /**
  * kd_tls_anchors_verify:
  * @anchors: anchors
@@ -230,7 +329,8 @@ kd_tls_anchors_verify(KdTlsAnchors *anchors, gnutls_x509_crt_t *chain, guint n_c
 
     if ((status & GNUTLS_CERT_SIGNER_NOT_FOUND) != 0 && anchors->has_system &&
         get_system_list() != NULL) {
-        status = verify(get_system_list(), chain, n_chain, purpose);
+        return verify(get_system_list(), chain, n_chain, purpose);
     }
-    return status;
+    return status |
+           (has_old_list(anchors, chain, n_chain) ? GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED : 0);
 }

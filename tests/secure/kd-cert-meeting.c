@@ -17,6 +17,7 @@ typedef struct {
     gboolean is_shaken;
     gboolean is_done;
     gboolean is_failed;
+    const char *text;
 } End;
 
 /**
@@ -83,6 +84,7 @@ fail(End *end, int status)
                    gnutls_strerror(status));
     gnutls_alert_send_appropriate(end->session, status);
     shutdown(end->fd, SHUT_WR);
+    end->text = gnutls_strerror(status);
     end->is_failed = TRUE;
 }
 
@@ -135,6 +137,7 @@ kd_meeting_hold(KdMeeting *meeting, KdTlsConfig *server, KdTlsConfig *client)
          i++) {
         turn(&ends[i % 2]);
     }
+    meeting->client_text = ends[1].text;
     meeting->is_met = ends[0].is_done && ends[1].is_done;
     if (meeting->is_met) {
         meeting->version =

@@ -10,6 +10,7 @@
  * @client: what the client has found out about the server
  * @server_error: (nullable): why the server has judged against it
  * @client_error: (nullable): why the client has
+ * @client_text: (nullable): what GnuTLS says why the client's end has failed
  * @is_met: both ends have ended the handshake, and a byte has passed each way
  * @version: (nullable): that was agreed on
  *
@@ -20,6 +21,7 @@ typedef struct {
     KdTlsPeer client;
     GError *server_error;
     GError *client_error;
+    const char *client_text;
     gboolean is_met;
     char *version;
 } KdMeeting;

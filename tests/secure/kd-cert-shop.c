@@ -309,3 +309,24 @@ kd_shop_read_thumbprint(const char *path, gboolean is_sha1)
     }
     return g_string_free(g_steal_pointer(&digits), FALSE);
 }
+
+/**
+ * kd_shop_assert_words:
+ * @text: a message
+ * @words: that must be in it, separated by `|`
+ *
+ * Fails the case, and says what is missing.
+ */
+void
+kd_shop_assert_words(const char *text, const char *words)
+{
+    g_auto(GStrv) wanted = g_strsplit(words, "|", -1);
+
+    g_assert_null(strpbrk(text, "\n\x1b"));
+    for (char **word = wanted; *word != NULL; word++) {
+        if (strstr(text, *word) == NULL) {
+            g_test_message("no `%s` in: %s", *word, text);
+            g_test_fail();
+        }
+    }
+}

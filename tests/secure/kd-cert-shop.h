@@ -21,3 +21,4 @@ void kd_shop_put(const char *name, const char *store_name);
 void kd_shop_write(const char *path, const char *text, int mode);
 char *kd_shop_read_thumbprint(const char *path, gboolean is_sha1);
 void kd_shop_run(const char *const *argv);
+void kd_shop_assert_words(const char *text, const char *words);
