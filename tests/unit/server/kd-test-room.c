@@ -15,6 +15,10 @@
 
 static KdTransport broken_transport;
 static guint last_port;
+static guint n_calls;
+static guint n_refusals;
+static const GError *refusal;
+static int call_fd = -1; /* the client's end of the last call that was answered */
 
 /* ---- transports ---- */
 
@@ -95,7 +99,68 @@ static const KdTransport sock_transport = {
     .listen_finish = on_listen_finish,
 };
 
-static const KdTransport *const transports[] = {&sock_transport, &broken_transport, NULL};
+/* A call that is never answered either is only with a refusal of %NULL: it waits to be cancelled.
+ */
+static void
+on_call(const KdHost *host, GVariant *params, GCancellable *cancellable,
+        GAsyncReadyCallback callback, gpointer user_data)
+{
+    GTask *task = g_task_new(NULL, cancellable, callback, user_data);
+
+    (void)host;
+    (void)params;
+    n_calls++;
+    if (n_refusals == 0) {
+        g_task_return_boolean(task, TRUE);
+    } else if (refusal != NULL) {
+        n_refusals--;
+        g_task_return_error(task, g_error_copy(refusal));
+    } else {
+        g_signal_connect_object(cancellable, "cancelled",
+                                G_CALLBACK(g_task_return_error_if_cancelled), task,
+                                G_CONNECT_SWAPPED);
+        return; /* the signal has the last reference */
+    }
+    g_object_unref(task);
+}
+
+static gboolean
+on_call_finish(GAsyncResult *result, KdEndpoint *endpoint, GError **error)
+{
+    int fds[2];
+
+    if (!g_task_propagate_boolean(G_TASK(result), error)) {
+        return FALSE;
+    }
+    g_assert_no_errno(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
+    g_assert_cmpint(call_fd, ==, -1);
+    call_fd = fds[1];
+    kd_endpoint_take_fd(endpoint, fds[0], KD_ENDPOINT_HALF_CLOSE, NULL);
+    return TRUE;
+}
+
+static const KdParamSpec call_params[] = {
+    {.key = "clicon",
+     .type = KD_PARAM_HOST,
+     .flags = KD_PARAM_REQUIRED | KD_PARAM_SERVER_CLICON,
+     .placeholder = "C",
+     .help = "whom to dial"},
+    {.key = "hidden", .type = KD_PARAM_FLAG, .flags = KD_PARAM_SERVER, .help = "is not listed"},
+    {0},
+};
+
+static const KdTransport call_transport = {
+    .struct_size = sizeof(KdTransport),
+    .caps = KD_TRANSPORT_CONNECT,
+    .scheme = "call",
+    .summary = "dials the test",
+    .params = call_params,
+    .connect_async = on_call,
+    .connect_finish = on_call_finish,
+};
+
+static const KdTransport *const transports[] = {&sock_transport, &broken_transport, &call_transport,
+                                                NULL};
 
 static const KdPlugin room_plugin = {
     .abi = KD_ABI_INIT(KdPlugin),
@@ -283,6 +348,44 @@ kd_room_connect_fake(KdTestClient *client, guint name)
     client->in = NULL;
     kd_fake_transport.connect_async(NULL, params, NULL, on_connected, client);
     KD_AWAIT(client->in != NULL);
+}
+
+/**
+ * kd_room_set_refusals:
+ * @n: how many calls fail before one is answered
+ * @error: (nullable): how; must outlive the calls; %NULL: they hang
+ */
+void
+kd_room_set_refusals(guint n, const GError *error)
+{
+    n_refusals = n;
+    refusal = error;
+    n_calls = 0;
+}
+
+/**
+ * kd_room_get_n_calls:
+ *
+ * Returns: how often the server has dialled since kd_room_set_refusals()
+ */
+guint
+kd_room_get_n_calls(void)
+{
+    return n_calls;
+}
+
+/**
+ * kd_room_await_call:
+ * @client: any bytes
+ *
+ * Waits until the server has reached the test.
+ */
+void
+kd_room_await_call(KdTestClient *client)
+{
+    KD_AWAIT(call_fd >= 0);
+    kd_test_client_init_fd(client, call_fd);
+    call_fd = -1;
 }
 
 /**

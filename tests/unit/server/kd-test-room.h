@@ -7,7 +7,8 @@
 
 /* Transports that a room knows besides `fake`:
  *   `sock`    listens on 127.0.0.1: `port=0` is any port, kd_room_get_port() says which
- *   `broken`  fails to accept */
+ *   `broken`  fails to accept
+ *   `call`    dials: `clicon=x`; kd_room_set_refusals() says who answers */
 
 /**
  * KdRoom:
@@ -31,5 +32,8 @@ void kd_room_stop(KdRoom *room);
 guint kd_room_get_port(void);
 void kd_room_connect(KdTestClient *client, guint source);
 void kd_room_connect_fake(KdTestClient *client, guint name);
+void kd_room_set_refusals(guint n_refusals, const GError *refusal);
+guint kd_room_get_n_calls(void);
+void kd_room_await_call(KdTestClient *client);
 void kd_room_log_in(KdTestClient *client);
 void kd_room_open(KdTestClient *client, const char *trans);
