@@ -96,6 +96,16 @@ kd_password_new_from_line(const char *line, GError **error)
 
 /* ---- files ---- */
 
+/* Nobody else; but root's own may be lent to us by an entry of an ACL, which shows as a right of
+ * the group: so a service manager gives credentials to a service with a user of its own. */
+static gboolean
+is_closed(const struct stat *st)
+{
+    mode_t others = st->st_uid == 0 && st->st_gid == 0 ? 037 : 077;
+
+    return (st->st_mode & others) == 0;
+}
+
 static gboolean
 check_file(const char *path, const struct stat *st, GError **error)
 {
@@ -105,7 +115,7 @@ check_file(const char *path, const struct stat *st, GError **error)
         g_set_error(error, KD_ERROR, KD_ERROR_FAILED,
                     "%s: belongs to user %u, who could read it; fix: chown %u %s", path,
                     (guint)st->st_uid, (guint)geteuid(), path);
-    } else if ((st->st_mode & 077) != 0) {
+    } else if (!is_closed(st)) {
         g_set_error(error, KD_ERROR, KD_ERROR_FAILED,
                     "%s: is open to others than its owner (mode %04o); fix: chmod 600 %s", path,
                     (guint)(st->st_mode & 07777), path);

@@ -204,13 +204,32 @@ test_file_of_a_verifier(Fixture *f, gconstpointer user)
 static void
 test_open_files(Fixture *f, gconstpointer user)
 {
-    static const int modes[] = {0640, 0604, 0620, 0602, 0610, 0644, 0666};
+    static const int modes[] = {0660, 0604, 0620, 0602, 0610, 0644, 0666};
 
     (void)user;
     for (guint i = 0; i < G_N_ELEMENTS(modes); i++) {
         write_file(f, CANARY "\n", -1, modes[i]);
         assert_file_refused(f->path, "chmod 600");
     }
+}
+
+/* As the credentials of a service with a user of its own look: an ACL shows as the group's right */
+static void
+test_file_lent_by_root(Fixture *f, gconstpointer user)
+{
+    g_autoptr(KdPassword) password = NULL;
+    g_autoptr(GError) error = NULL;
+
+    (void)user;
+    if (geteuid() != 0) {
+        g_test_skip("only root can have a file of root");
+        return;
+    }
+    write_file(f, CANARY "\n", -1, 0440);
+    password = kd_password_new_from_file(f->path, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(chown(f->path, 0, 12345), ==, 0);
+    assert_file_refused(f->path, "chmod 600");
 }
 
 static void
@@ -283,6 +302,7 @@ main(int argc, char **argv)
     add("/password/file-may-hold-a-verifier", test_file_of_a_verifier);
     add("/password/file-that-others-can-open-is-refused", test_open_files);
     add("/password/file-of-another-user-is-refused", test_file_of_another);
+    add("/password/file-that-root-lends-is-read", test_file_lent_by_root);
     add("/password/only-a-regular-file-is-read", test_no_regular_file);
     add("/password/contents-that-are-no-password-are-refused", test_bad_contents);
     return g_test_run();
