@@ -70,14 +70,16 @@ static void try_once(KdDialling *dialling);
 
 /* ---- is it the right server? ---- */
 
+static const char *
+get_place(const KdDialling *dialling)
+{
+    return kd_tls_config_get_place(kd_door_get_tls(dialling->dial_up->door));
+}
+
 static gboolean
 remember_server(KdDialling *dialling, GError **error)
 {
-    KdDialUp *dial_up = dialling->dial_up;
-    const char *place = kd_tls_config_get_place(kd_door_get_tls(dial_up->door));
-
-    if (!kd_known_servers_add(place, dialling->peer->sha256, error) ||
-        !kd_dial_up_make_door(dial_up, error)) {
+    if (!kd_known_servers_add(get_place(dialling), dialling->peer->sha256, error)) {
         return FALSE;
     }
     g_free(dialling->confirmed);
@@ -119,22 +121,21 @@ on_trust(GObject *source, GAsyncResult *result, gpointer data)
     release(dialling);
 }
 
-static void
-take_unknown(KdDialling *dialling, const KdTlsPeer *peer, const GError *error)
+/* One that was confirmed just now is asked about only once. */
+static gboolean
+can_be_confirmed(const KdDialling *dialling, const KdTlsPeer *peer)
 {
-    const char *place = kd_tls_config_get_place(kd_door_get_tls(dialling->dial_up->door));
-    g_autofree char *question = NULL;
+    return peer != NULL && peer->verdict == KD_TLS_UNKNOWN && peer->sha256 != NULL &&
+           g_strcmp0(dialling->confirmed, peer->sha256) != 0 && kd_prompt_is_possible();
+}
 
-    if (g_strcmp0(dialling->confirmed, peer->sha256) == 0 || !kd_prompt_is_possible()) {
-        g_autoptr(GError) refusal = kd_trust_question_build_refusal(peer, error);
+static void
+ask_for_trust(KdDialling *dialling, const KdTlsPeer *peer)
+{
+    g_autofree char *question = kd_trust_question_build(get_place(dialling), peer);
 
-        g_prefix_error(&refusal, "%s: ", dialling->dial_up->name);
-        fail(dialling, refusal);
-        return;
-    }
     g_clear_pointer(&dialling->peer, kd_tls_peer_free);
     dialling->peer = kd_tls_peer_copy(peer);
-    question = kd_trust_question_build(place, peer);
     ask(dialling, question, FALSE, on_trust);
 }
 
@@ -180,8 +181,8 @@ take_error(KdDialling *dialling, const KdTlsPeer *peer, const GError *error)
 
     if (!g_error_matches(error, KD_ERROR, KD_ERROR_TLS)) {
         fail(dialling, error);
-    } else if (peer != NULL && peer->verdict == KD_TLS_UNKNOWN && peer->sha256 != NULL) {
-        take_unknown(dialling, peer, error);
+    } else if (can_be_confirmed(dialling, peer)) {
+        ask_for_trust(dialling, peer);
     } else {
         named = g_error_copy(error);
         g_prefix_error(&named, "%s: ", dialling->dial_up->name);

@@ -70,20 +70,3 @@ kd_trust_question_is_yes(const char *answer)
 
     return g_ascii_strcasecmp(word, "yes") == 0;
 }
-
-/**
- * kd_trust_question_build_refusal:
- * @peer: with a certificate
- * @error: why it is not trusted
- *
- * Returns: (transfer full): what to do about it where nobody can be asked
- */
-GError *
-kd_trust_question_build_refusal(const KdTlsPeer *peer, const GError *error)
-{
-    g_autofree char *name = build_clean(peer->name != NULL ? peer->name : "");
-
-    return g_error_new(KD_ERROR, KD_ERROR_TLS,
-                       "%s: %s; if that is the right one, add certuser=%s to the server's string",
-                       error->message, name, peer->sha256);
-}

@@ -6,4 +6,3 @@
 
 char *kd_trust_question_build(const char *place, const KdTlsPeer *peer);
 gboolean kd_trust_question_is_yes(const char *answer);
-GError *kd_trust_question_build_refusal(const KdTlsPeer *peer, const GError *error);
