@@ -100,9 +100,13 @@ bench_bulk_finish(BenchTalk *talk, GError **error)
     return TRUE;
 }
 
-/* Bytes that have come through, in both directions */
-static uint64_t
-get_delivered(const BenchTalk *talk)
+/**
+ * bench_bulk_get_delivered:
+ *
+ * Returns: bytes that have come through, in both directions.
+ */
+uint64_t
+bench_bulk_get_delivered(const BenchTalk *talk)
 {
     return talk->down + atomic_load_explicit(&talk->slot->received, memory_order_relaxed);
 }
@@ -118,6 +122,21 @@ move_for(BenchTalk *talk, double seconds, GError **error)
         }
     }
     return TRUE;
+}
+
+/**
+ * bench_bulk_report:
+ * @bytes: that have come through
+ * @elapsed_s: how long that took
+ * @cpu_s_per_gb: processor time of the relay
+ *
+ * Says what a stream says.
+ */
+void
+bench_bulk_report(uint64_t bytes, double elapsed_s, double cpu_s_per_gb, BenchResult *result)
+{
+    bench_result_set(result, "mb_per_s", (double)bytes / 1e6 / elapsed_s);
+    bench_result_set(result, "cpu_s_per_gb", cpu_s_per_gb);
 }
 
 /**
@@ -144,16 +163,15 @@ bench_bulk_run(BenchStage *stage, const BenchSetting *setting, const BenchOrder 
     bench_end_set_blocking(talk.end, FALSE);
     is_ok = move_for(&talk, setting->warm_seconds, error);
     cpu_ns = bench_stage_get_cpu_ns(stage);
-    bytes = get_delivered(&talk);
+    bytes = bench_bulk_get_delivered(&talk);
     started_ns = bench_clock_get_ns();
     is_ok = is_ok && move_for(&talk, setting->seconds, error);
     elapsed_s = (double)(bench_clock_get_ns() - started_ns) / 1e9;
-    bytes = get_delivered(&talk) - bytes;
+    bytes = bench_bulk_get_delivered(&talk) - bytes;
     cpu_ns = bench_stage_get_cpu_ns(stage) - cpu_ns;
     is_ok = is_ok && bench_bulk_finish(&talk, error);
     if (is_ok) {
-        bench_result_set(result, "mb_per_s", (double)bytes / 1e6 / elapsed_s);
-        bench_result_set(result, "cpu_s_per_gb", bytes > 0 ? (double)cpu_ns / (double)bytes : 0);
+        bench_bulk_report(bytes, elapsed_s, bytes > 0 ? (double)cpu_ns / (double)bytes : 0, result);
     }
     bench_talk_end(&talk);
     return is_ok;

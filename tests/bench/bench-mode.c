@@ -67,8 +67,8 @@ static const struct {
     [BENCH_MODE_PTY_RR1K] = {"pty-rr1k", "p99_us", &one_kib, NULL, LINES},
     [BENCH_MODE_TLS_RR1] = {"tls-rr1", "per_s", &one_byte, NULL, WITH_TLS},
     [BENCH_MODE_TLS_KD] = {"tls-kd", "per_s", &kd_like, NULL, WITH_TLS},
-    [BENCH_MODE_TLS_BULK_UP] = {"tls-bulk-up", "mb_per_s", &sink, bench_bulk_run, WITH_TLS},
-    [BENCH_MODE_TLS_BULK_DOWN] = {"tls-bulk-down", "mb_per_s", &source, bench_bulk_run, WITH_TLS},
+    [BENCH_MODE_TLS_BULK_UP] = {"tls-bulk-up", "mb_per_s", &sink, NULL, WITH_TLS},
+    [BENCH_MODE_TLS_BULK_DOWN] = {"tls-bulk-down", "mb_per_s", &source, NULL, WITH_TLS},
     /* what ssh opens on its one connection are channels */
     [BENCH_MODE_TLS_HANDSHAKES] = {"tls-handshakes", "per_s", NULL, bench_handshakes_run,
                                    WITH_TLS & ~BIT(BENCH_PEER_SSH)},

@@ -51,6 +51,8 @@ gboolean bench_bulk_run(BenchStage *stage, const BenchSetting *setting, const Be
                         BenchResult *result, GError **error);
 gboolean bench_bulk_step(BenchTalk *talk, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean bench_bulk_finish(BenchTalk *talk, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+uint64_t bench_bulk_get_delivered(const BenchTalk *talk);
+void bench_bulk_report(uint64_t bytes, double elapsed_s, double cpu_s_per_gb, BenchResult *result);
 gboolean bench_sessions_run(BenchStage *stage, const BenchSetting *setting, const BenchOrder *order,
                             BenchResult *result, GError **error);
 gboolean bench_fair_run(BenchStage *stage, const BenchSetting *setting, const BenchOrder *order,

@@ -158,7 +158,7 @@ start_nginx(BenchStage *stage, uint16_t port, GError **error)
                         "  listen 127.0.0.1:%u ssl backlog=1024; proxy_pass unix:%s;\n"
                         "  ssl_certificate %s/identity.pem; ssl_certificate_key %s/identity.pem;\n"
                         "  ssl_protocols TLSv1.3; ssl_session_cache off; ssl_session_tickets off;\n"
-                        "  tcp_nodelay on; proxy_timeout 10m;\n"
+                        "  tcp_nodelay on; proxy_timeout 10m; proxy_buffer_size 64k;\n"
                         "} }\n",
                         module != NULL ? module : "", stage->folder, port, stage->entry.path,
                         stage->folder, stage->folder);

@@ -4,10 +4,17 @@
  * Through a terminal every byte waits for a worker of the kernel's, which runs wherever there is
  * room and with no priority: what else the machine does is most of the time that is measured, and
  * runs that follow each other tell more of that than of the peers. Short turns share it. With TLS
- * the peers differ by so little that they have to share it, too. */
+ * the peers differ by so little that they have to share it, too, and streams as well. */
 #include "bench-mode.h"
 
+#include <errno.h>
+
 #define TURN_NS UINT64_C(4000000)
+/* A stream that nobody takes goes on until all buffers are full, at the cost of the next one; and
+ * it begins with what lies in them, at the cost of nobody. */
+#define STREAM_TURN_NS       UINT64_C(50000000)
+#define STREAM_FIRST_NS      UINT64_C(20000000)
+#define STREAM_SETTLES_IN_MS 10
 /* Longer than other round trips, because the noise of terminals is that of the whole machine */
 #define N_TIMES_AS_LONG          2
 #define N_TIMES_AS_LONG_TERMINAL 4
@@ -18,6 +25,7 @@
  * Turn:
  * @stage: (nullable): %NULL: the peer has failed, and why is said in its result
  * @n: exchanges, measured or not
+ * @bytes: of a stream, measured
  * @elapsed_ns: of what was measured
  */
 typedef struct {
@@ -26,6 +34,7 @@ typedef struct {
     BenchSamples samples;
     BenchResult *result;
     guint64 n;
+    uint64_t bytes;
     uint64_t elapsed_ns;
     uint64_t cpu_ns;
 } Turn;
@@ -51,6 +60,9 @@ set_up(Turn *turn, BenchPeer peer, const BenchSetting *setting, const BenchStage
         fail(turn, error);
         return;
     }
+    if (order->work != BENCH_WORK_EXCHANGE) {
+        bench_end_set_blocking(turn->talk.end, FALSE);
+    }
     turn->cpu_ns = bench_stage_get_cpu_ns(turn->stage);
 }
 
@@ -75,6 +87,50 @@ exchange(Turn *turn, gboolean is_measured, GError **error)
         before_ns = after_ns;
     }
     return TRUE;
+}
+
+static gboolean
+move_until(Turn *turn, uint64_t end_ns, GError **error)
+{
+    while (bench_clock_get_ns() < end_ns) {
+        if (!bench_bulk_step(&turn->talk, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean
+move(Turn *turn, gboolean is_measured, GError **error)
+{
+    uint64_t start_ns = bench_clock_get_ns();
+    uint64_t bytes;
+
+    if (!move_until(turn, start_ns + STREAM_FIRST_NS, error)) {
+        return FALSE;
+    }
+    start_ns = bench_clock_get_ns();
+    bytes = bench_bulk_get_delivered(&turn->talk);
+    if (!move_until(turn, start_ns + STREAM_TURN_NS, error)) {
+        return FALSE;
+    }
+    if (is_measured) {
+        turn->bytes += bench_bulk_get_delivered(&turn->talk) - bytes;
+        turn->elapsed_ns += bench_clock_get_ns() - start_ns;
+    }
+    bench_clock_sleep_ms(STREAM_SETTLES_IN_MS);
+    return TRUE;
+}
+
+static void
+take_turn(Turn *turn, gboolean is_measured)
+{
+    gboolean is_stream = turn->talk.order.work != BENCH_WORK_EXCHANGE;
+    g_autoptr(GError) error = NULL;
+
+    if (!(is_stream ? move : exchange)(turn, is_measured, &error)) {
+        fail(turn, error);
+    }
 }
 
 /* The shortest is the next, so that all get the same time, whatever one exchange of them takes. */
@@ -103,32 +159,43 @@ take_turns(Turn *turns, guint n, const BenchSetting *setting, const BenchStagePl
         uint64_t end_ns = bench_clock_get_ns() + (uint64_t)(setting->warm_seconds * 1e9);
 
         while (turns[i].stage != NULL && bench_clock_get_ns() < end_ns) {
-            g_autoptr(GError) error = NULL;
-
-            if (!exchange(&turns[i], FALSE, &error)) {
-                fail(&turns[i], error);
-            }
+            take_turn(&turns[i], FALSE);
         }
     }
     while ((turn = find_next(turns, n, limit_ns)) != NULL) {
-        g_autoptr(GError) error = NULL;
-
-        if (!exchange(turn, TRUE, &error)) {
-            fail(turn, error);
-        }
+        take_turn(turn, TRUE);
     }
+}
+
+static void
+report(Turn *turn)
+{
+    uint64_t cpu_ns = bench_stage_get_cpu_ns(turn->stage) - turn->cpu_ns;
+    g_autoptr(GError) error = NULL;
+
+    if (turn->talk.order.work == BENCH_WORK_EXCHANGE) {
+        bench_exchange_report(&turn->samples, (double)turn->elapsed_ns / 1e9,
+                              (double)cpu_ns / 1e3 / (double)turn->n, turn->result);
+    } else if (!bench_bulk_finish(&turn->talk, &error)) {
+        fail(turn, error);
+        return;
+    } else {
+        bench_bulk_report(turn->bytes, (double)turn->elapsed_ns / 1e9,
+                          (double)cpu_ns / (double)bench_bulk_get_delivered(&turn->talk),
+                          turn->result);
+    }
+    turn->result->note = g_strdup(bench_stage_get_security(turn->stage));
 }
 
 static void
 tear_down(Turn *turn)
 {
     if (turn->stage != NULL) {
+        report(turn);
+    }
+    if (turn->stage != NULL) {
         guint n_wrong = bench_target_get_wrong(bench_stage_get_target(turn->stage));
 
-        turn->cpu_ns = bench_stage_get_cpu_ns(turn->stage) - turn->cpu_ns;
-        bench_exchange_report(&turn->samples, (double)turn->elapsed_ns / 1e9,
-                              (double)turn->cpu_ns / 1e3 / (double)turn->n, turn->result);
-        turn->result->note = g_strdup(bench_stage_get_security(turn->stage));
         if (n_wrong > 0) {
             bench_result_clear(turn->result);
             turn->result->failure =

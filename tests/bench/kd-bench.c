@@ -263,10 +263,15 @@ notices_spoiled_byte(BenchMode mode, BenchPeer peer, const BenchSetting *usual)
 {
     BenchSetting setting = *usual;
     BenchResult result = {0};
+    BenchResult *results[] = {&result};
     gboolean is_noticed;
 
     setting.flip_at = SMOKE_FLIP_AT;
-    run_one(mode, peer, &setting, &result);
+    if (bench_mode_takes_turns(mode)) {
+        bench_mode_run_turns(mode, &peer, 1, &setting, results);
+    } else {
+        run_one(mode, peer, &setting, &result);
+    }
     is_noticed = result.failure != NULL && strstr(result.failure, "wrong bytes") != NULL;
     printf("%s: one bit spoiled on the way: %s\n", bench_mode_get_name(mode),
            is_noticed ? "noticed" : "NOT NOTICED");
