@@ -5,11 +5,13 @@
 #include "kd-endpoint.h"
 
 #include <errno.h>
+#include <stdalign.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define IN_BYTES           ((size_t)128 * 1024)
+#define PAGE_BYTES         4096u
 #define RECORD_BYTES       ((size_t)16384)
 #define RECORD_EXTRA_BYTES ((size_t)512)
 #define OUT_BYTES          (KD_TLS_GATHER_BYTES + 12 * RECORD_EXTRA_BYTES)
@@ -23,8 +25,8 @@ G_STATIC_ASSERT(KD_TLS_GATHER_BYTES / RECORD_BYTES + 1 < 12);
 
 /* Everybody's, as one call is over before the next one begins: a session that waits has no buffer.
  */
-static uint8_t in_shared[IN_BYTES];
-static uint8_t out_shared[OUT_BYTES];
+static alignas(PAGE_BYTES) uint8_t in_shared[IN_BYTES];
+static alignas(PAGE_BYTES) uint8_t out_shared[OUT_BYTES];
 static size_t out_shared_len;
 
 /* ---- the base ---- */
