@@ -2,6 +2,8 @@
 /* Certificates and keys in PEM files. */
 #include "kd-cert-file.h"
 
+#include "kd-tls-text.h"
+
 #include <kdsrv/kd-plugin.h>
 
 #include <glib/gstdio.h>
@@ -164,8 +166,8 @@ import_chain(KdCert *cert, const KdSecret *content, GError **error)
         return FALSE;
     }
     if (status <= 0) {
-        g_set_error(error, KD_ERROR, KD_ERROR_TLS, "%s: no certificate in PEM form: %s",
-                    cert->origin, status < 0 ? gnutls_strerror(status) : "it is empty");
+        kd_tls_text_set_error(error, status < 0 ? status : GNUTLS_E_NO_CERTIFICATE_FOUND,
+                              "%s: no certificate in PEM form", cert->origin);
         return FALSE;
     }
     cert->n_chain = (guint)status;
@@ -227,8 +229,7 @@ kd_cert_file_load_key(const char *path, GError **error)
         status = gnutls_privkey_import_x509_raw(key, &pem, GNUTLS_X509_FMT_PEM, NULL, 0);
     }
     if (status < 0) {
-        g_set_error(error, KD_ERROR, KD_ERROR_TLS, "%s: no private key in PEM form: %s", path,
-                    gnutls_strerror(status));
+        kd_tls_text_set_error(error, status, "%s: no private key in PEM form", path);
         g_clear_pointer(&key, gnutls_privkey_deinit);
     }
     return key;

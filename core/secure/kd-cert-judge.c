@@ -4,6 +4,7 @@
 
 #include "kd-cert.h"
 #include "kd-known-servers.h"
+#include "kd-tls-text.h"
 
 #include <string.h>
 
@@ -101,9 +102,8 @@ import_shown(Trial *trial, const gnutls_datum_t *shown, guint n_shown, GError **
             status = gnutls_x509_crt_import(trial->chain[i], &shown[i], GNUTLS_X509_FMT_DER);
         }
         if (status < 0) {
-            g_set_error(error, KD_ERROR, KD_ERROR_TLS,
-                        "the %s has shown a certificate that can't be read: %s", side,
-                        gnutls_strerror(status));
+            kd_tls_text_set_error(error, status,
+                                  "the %s has shown a certificate that can\'t be read", side);
             return FALSE;
         }
     }

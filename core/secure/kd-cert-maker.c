@@ -3,6 +3,7 @@
 #include "kd-cert-maker.h"
 
 #include "kd-cert.h"
+#include "kd-tls-text.h"
 
 #include <gnutls/crypto.h>
 #include <kdsrv/kd-plugin.h>
@@ -159,8 +160,7 @@ kd_cert_maker_make(const char *name, KdCertPair *pair, GError **error)
         status = export_pair(crt, key, pair);
     }
     if (status < 0) {
-        g_set_error(error, KD_ERROR, KD_ERROR_TLS, "%s: no certificate can be made: %s", name,
-                    gnutls_strerror(status));
+        kd_tls_text_set_error(error, status, "%s: no certificate can be made", name);
     }
     g_clear_pointer(&crt, gnutls_x509_crt_deinit);
     g_clear_pointer(&key, gnutls_x509_privkey_deinit);

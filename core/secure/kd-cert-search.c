@@ -167,8 +167,8 @@ set_ambiguous_error(GError **error, const GPtrArray *found)
         g_string_append_printf(list, "%s%s (%s)", i > 0 ? ", " : "", sha256, cert->origin);
     }
     g_set_error(error, KD_ERROR, KD_ERROR_TLS,
-                "%u certificates match; give the thumbprint of one instead: %s%s", found->len,
-                list->str, found->len > MAX_LISTED ? ", ..." : "");
+                "%u certificates match; give the thumbprint, path or URI of one instead: %s%s",
+                found->len, list->str, found->len > MAX_LISTED ? ", ..." : "");
 }
 
 /* The only one, or the only one that is of use */
@@ -201,10 +201,9 @@ search_uri(const KdCertWish *wish, KdCert **found, GError **error)
         return FALSE;
     }
     if (certs->len == 0) {
-        g_autofree char *shown = kd_cert_token_build_shown(wish->text);
-        g_set_error(error, KD_ERROR, KD_ERROR_TLS,
-                    "%s: no token has such a certificate; p11tool --list-all-certs shows them",
-                    shown);
+        g_set_error_literal(error, KD_ERROR, KD_ERROR_TLS,
+                            "no token has such a certificate; p11tool --list-all-certs "
+                            "URI-OF-THE-TOKEN shows what it has");
         return FALSE;
     }
     return choose(wish, certs, found, error);

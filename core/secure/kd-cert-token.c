@@ -4,6 +4,7 @@
 
 #include "kd-cert-file.h"
 #include "kd-secret.h"
+#include "kd-tls-text.h"
 
 #include <gnutls/pkcs11.h>
 #include <kdsrv/kd-plugin.h>
@@ -151,7 +152,7 @@ take_object(gnutls_pkcs11_obj_t object, const char *uri, GError **error)
     cert->n_chain = 1;
     int status = gnutls_x509_crt_import_pkcs11(cert->chain[0], object);
     if (status < 0) {
-        g_set_error(error, KD_ERROR, KD_ERROR_TLS, "%s: %s", cert->origin, gnutls_strerror(status));
+        kd_tls_text_set_error(error, status, "%s", cert->origin);
         return NULL;
     }
     key_path = build_key_path(cert->origin);
@@ -195,8 +196,7 @@ kd_cert_token_list(const char *uri, GPtrArray *certs, GError **error)
         return TRUE;
     }
     if (status < 0) {
-        g_autofree char *shown = kd_cert_token_build_shown(uri);
-        g_set_error(error, KD_ERROR, KD_ERROR_TLS, "%s: %s", shown, gnutls_strerror(status));
+        kd_tls_text_set_error(error, status, "tokens can't be searched");
         return FALSE;
     }
     gboolean is_taken = take_objects(objects, n, uri, certs, error);
@@ -232,41 +232,80 @@ kd_cert_token_list_all(GPtrArray *certs)
     }
 }
 
-static const char *
-describe(int status)
+static void
+set_key_error(const KdCert *cert, int status, GError **error)
 {
+    const char *text = NULL;
+
     switch (status) {
     case GNUTLS_E_PKCS11_PIN_ERROR:
-        return "the PIN is missing or wrong; add ?pin-source=PATH to a pkcs11: URI, the file has "
-               "the PIN";
+        text = "the PIN is missing or wrong; give a pkcs11: URI with ?pin-source=PATH of a file "
+               "that has it";
+        break;
     case GNUTLS_E_PKCS11_PIN_LOCKED:
-        return "the PIN is locked after too many attempts";
+        text = "the PIN is locked after too many attempts";
+        break;
     case GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE:
-        return "no private key with the id of the certificate";
+        text = "no private key with the id of the certificate";
+        break;
     default:
-        return gnutls_strerror(status);
+        kd_tls_text_set_error(error, status, "%s", cert->origin);
+        return;
     }
+    g_set_error(error, KD_ERROR, KD_ERROR_TLS, "%s: %s", cert->origin, text);
 }
 
-/* Those that vouch for it and are in the same token are sent, too */
+/* The token itself, without what says which object */
+static char *
+build_token_path(const char *uri)
+{
+    static const char *const of_object[] = {"id=", "object=", "type=", "object-type="};
+    g_auto(GStrv) attributes = g_strsplit(uri + strlen(SCHEME), ";", -1);
+    g_autoptr(GString) path = g_string_new(NULL);
+
+    for (char **at = attributes; *at != NULL; at++) {
+        gboolean is_of_token = TRUE;
+        for (guint i = 0; i < G_N_ELEMENTS(of_object); i++) {
+            is_of_token = is_of_token && !g_str_has_prefix(*at, of_object[i]);
+        }
+        if (is_of_token) {
+            g_string_append_printf(path, "%s%s", path->len > 0 ? ";" : SCHEME, *at);
+        }
+    }
+    return g_string_free(g_steal_pointer(&path), FALSE);
+}
+
+/* Takes the issuer of a certificate out of those of the token */
+static gnutls_x509_crt_t
+take_issuer(GPtrArray *certs, gnutls_x509_crt_t crt)
+{
+    for (guint i = 0; i < certs->len; i++) {
+        KdCert *cert = g_ptr_array_index(certs, i);
+        if (cert->n_chain > 0 && gnutls_x509_crt_check_issuer(crt, cert->chain[0]) != 0) {
+            cert->n_chain = 0;
+            return cert->chain[0];
+        }
+    }
+    return NULL;
+}
+
+/* Those that vouch for it and are in the same token are sent, too; without them it may still do */
 static void
 complete_chain(KdCert *cert)
 {
-    while (cert->n_chain < KD_CERT_MAX_CHAIN / 2) {
+    g_autofree char *token = build_token_path(cert->origin);
+    g_autoptr(GPtrArray) certs = g_ptr_array_new_with_free_func((GDestroyNotify)kd_cert_free);
+    g_autoptr(GError) error = NULL;
+
+    if (!kd_cert_token_list(token, certs, &error)) {
+        g_debug("%s", error->message);
+        return;
+    }
+    while (cert->n_chain < KD_CERT_MAX_CHAIN) {
         gnutls_x509_crt_t last = cert->chain[cert->n_chain - 1];
-        gnutls_datum_t der = {NULL, 0};
-        gnutls_x509_crt_t issuer = NULL;
-        if (gnutls_x509_crt_check_issuer(last, last) != 0 ||
-            gnutls_pkcs11_get_raw_issuer(cert->origin, last, &der, GNUTLS_X509_FMT_DER, 0) < 0) {
-            return;
-        }
-        int status = gnutls_x509_crt_init(&issuer);
-        if (status >= 0) {
-            status = gnutls_x509_crt_import(issuer, &der, GNUTLS_X509_FMT_DER);
-        }
-        gnutls_free(der.data);
-        if (status < 0) {
-            g_clear_pointer(&issuer, gnutls_x509_crt_deinit);
+        gnutls_x509_crt_t issuer =
+            gnutls_x509_crt_check_issuer(last, last) != 0 ? NULL : take_issuer(certs, last);
+        if (issuer == NULL) {
             return;
         }
         cert->chain[cert->n_chain++] = issuer;
@@ -292,7 +331,7 @@ kd_cert_token_load_key(KdCert *cert, GError **error)
         status = gnutls_privkey_import_url(key, cert->key_uri, 0);
     }
     if (status < 0) {
-        g_set_error(error, KD_ERROR, KD_ERROR_TLS, "%s: %s", cert->origin, describe(status));
+        set_key_error(cert, status, error);
         g_clear_pointer(&key, gnutls_privkey_deinit);
         return NULL;
     }

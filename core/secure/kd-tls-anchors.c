@@ -3,6 +3,7 @@
 #include "kd-tls-anchors.h"
 
 #include "kd-cert-file.h"
+#include "kd-tls-text.h"
 
 #include <kdsrv/kd-plugin.h>
 
@@ -97,8 +98,7 @@ add_certs(KdTlsAnchors *anchors, const gnutls_datum_t *pem, const char *path, gu
         gnutls_free(certs);
     }
     if (status < 0) {
-        g_set_error(error, KD_ERROR, KD_ERROR_TLS, "%s: no certificate in PEM form: %s", path,
-                    gnutls_strerror(status));
+        kd_tls_text_set_error(error, status, "%s: no certificate in PEM form", path);
         return FALSE;
     }
     *n_added += n;
@@ -168,8 +168,7 @@ add_lists(KdTlsAnchors *anchors, const gnutls_datum_t *pem, const char *path, GE
     gboolean is_fine = TRUE;
 
     if (status < 0) {
-        g_set_error(error, KD_ERROR, KD_ERROR_TLS, "%s: no revocation list in PEM form: %s", path,
-                    gnutls_strerror(status));
+        kd_tls_text_set_error(error, status, "%s: no revocation list in PEM form", path);
         return FALSE;
     }
     for (unsigned i = 0; i < n; i++) {

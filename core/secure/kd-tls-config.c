@@ -9,6 +9,7 @@
 #include "kd-tls-credentials.h"
 #include "kd-tls-params.h"
 #include "kd-tls-place.h"
+#include "kd-tls-text.h"
 
 #include <string.h>
 
@@ -41,14 +42,25 @@ kd_tls_config_check(KdTlsRole role, const char *scheme, GVariant *params, GError
     return kd_tls_params_check(role, scheme, params, error);
 }
 
+/* The message names a file itself. */
+static void
+prefix_cert_error(GError **error, const char *key, const char *text)
+{
+    g_autofree char *shown = kd_tls_params_build_shown(text);
+
+    if (g_path_is_absolute(text)) {
+        g_prefix_error(error, "%s: ", key);
+    } else {
+        g_prefix_error(error, "%s=%s: ", key, shown);
+    }
+}
+
 static gboolean
 load_own(KdTlsConfig *config, const char *key, const KdCertWish *wish, GError **error)
 {
-    g_autofree char *shown = kd_tls_params_build_shown(wish->text);
-
     config->credentials = kd_tls_credentials_new(wish, error);
     if (config->credentials == NULL) {
-        g_prefix_error(error, "%s=%s: ", key, shown);
+        prefix_cert_error(error, key, wish->text);
     }
     return config->credentials != NULL;
 }
@@ -122,8 +134,7 @@ load_pin(KdTlsConfig *config, GVariant *params, GError **error)
     }
     g_clear_pointer(&judge->pin, g_free);
     if (!kd_cert_search(&wish, &cert, error)) {
-        g_autofree char *shown = kd_tls_params_build_shown(wish.text);
-        g_prefix_error(error, "%s=%s: ", key, shown);
+        prefix_cert_error(error, key, wish.text);
         return FALSE;
     }
     if (cert != NULL) {
@@ -170,7 +181,7 @@ load_client(KdTlsConfig *config, const char *scheme, GVariant *params, GError **
     }
     int status = gnutls_certificate_allocate_credentials(&config->credentials);
     if (status < 0) {
-        g_set_error_literal(error, KD_ERROR, KD_ERROR_TLS, gnutls_strerror(status));
+        kd_tls_text_set_error(error, status, "no credentials");
     }
     return status >= 0;
 }

@@ -4,6 +4,7 @@
 
 #include "kd-cert-folders.h"
 #include "kd-thumbprint.h"
+#include "kd-tls-text.h"
 
 #include <kdsrv/kd-plugin.h>
 
@@ -153,8 +154,7 @@ set_key_error(const KdCert *cert, int status, GError **error)
                     "a file that has it",
                     cert->origin);
     } else {
-        g_set_error(error, KD_ERROR, KD_ERROR_TLS, "%s: the key (%s) is of no use: %s",
-                    cert->origin, key, gnutls_strerror(status));
+        kd_tls_text_set_error(error, status, "%s: the key (%s) is of no use", cert->origin, key);
     }
 }
 

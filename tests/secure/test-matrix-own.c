@@ -211,7 +211,7 @@ test_row(gconstpointer user)
     }
     g_assert_null(config);
     g_assert_error(error, KD_ERROR, KD_ERROR_TLS);
-    kd_shop_assert_words(error->message, "ssl: certuser=");
+    kd_shop_assert_words(error->message, "ssl: certuser: /");
     kd_shop_assert_words(error->message, row->words);
 }
 
