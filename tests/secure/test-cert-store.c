@@ -48,6 +48,7 @@ test_made_one_serves(void)
     g_autoptr(GError) error = NULL;
     g_autofree char *sha256 = kd_cert_store_make(KD_CERT_STORE_USER, "labhost", &error);
     g_assert_no_error(error);
+    g_assert_nonnull(sha256);
     g_autoptr(KdTlsConfig) server = new_server("certuser", "labhost", &error);
     g_assert_no_error(error);
     g_autoptr(GVariant) params = kd_meeting_new_params("certuser", sha256, NULL);
@@ -79,6 +80,7 @@ test_made_files(void)
     g_autoptr(GError) error = NULL;
     g_autofree char *sha256 = kd_cert_store_make(KD_CERT_STORE_USER, "labhost", &error);
     g_assert_no_error(error);
+    g_assert_nonnull(sha256);
     g_autofree char *cert = NULL;
     g_autofree char *key = NULL;
     kd_cert_store_build_paths(KD_CERT_STORE_USER, "labhost", &cert, &key);
@@ -98,6 +100,7 @@ test_machine_files(void)
     kd_cert_folders_move_machine_for_test(machine);
     g_autofree char *sha256 = kd_cert_store_make(KD_CERT_STORE_MACHINE, "labhost", &error);
     g_assert_no_error(error);
+    g_assert_nonnull(sha256);
     g_autofree char *cert = NULL;
     g_autofree char *key = NULL;
     kd_cert_store_build_paths(KD_CERT_STORE_MACHINE, "labhost", &cert, &key);
@@ -106,6 +109,7 @@ test_machine_files(void)
     g_autoptr(KdTlsConfig) config = new_server("machuser", "labhost", &error);
 
     g_assert_no_error(error);
+    g_assert_nonnull(config);
     g_assert_cmpuint(get_mode(certs), ==, 0755);
     g_assert_cmpuint(get_mode(keys), ==, 0700);
     g_assert_cmpuint(get_mode(key), ==, 0600);
@@ -118,6 +122,7 @@ test_made_twice(void)
     g_autoptr(GError) error = NULL;
     g_autofree char *first = kd_cert_store_make(KD_CERT_STORE_USER, "labhost", &error);
     g_assert_no_error(error);
+    g_assert_nonnull(first);
     g_autofree char *second = kd_cert_store_make(KD_CERT_STORE_USER, "labhost", &error);
 
     g_assert_null(second);
@@ -150,6 +155,7 @@ test_names_to_make(void)
         g_autoptr(GError) error = NULL;
         g_autofree char *sha256 = kd_cert_store_make(KD_CERT_STORE_USER, right[i], &error);
         g_assert_no_error(error);
+        g_assert_nonnull(sha256);
         assert_server(right[i]);
     }
 }
@@ -309,6 +315,7 @@ test_reload(void)
     g_autoptr(GError) error = NULL;
     g_autofree char *sha256 = kd_cert_store_make(KD_CERT_STORE_USER, "labhost", &error);
     g_assert_no_error(error);
+    g_assert_nonnull(sha256);
     g_autoptr(KdTlsConfig) old_server = new_server("certuser", "labhost", &error);
     g_assert_no_error(error);
     g_autofree char *cert = NULL;
@@ -318,6 +325,7 @@ test_reload(void)
     g_assert_cmpint(g_unlink(key), ==, 0);
     g_autofree char *new_sha256 = kd_cert_store_make(KD_CERT_STORE_USER, "labhost", &error);
     g_assert_no_error(error);
+    g_assert_nonnull(new_sha256);
     g_autoptr(KdTlsConfig) new_one = new_server("certuser", "labhost", &error);
     g_assert_no_error(error);
     g_autoptr(GVariant) params = kd_meeting_new_params("certuser", sha256, NULL);

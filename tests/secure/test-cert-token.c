@@ -228,6 +228,7 @@ test_chain(void)
     g_autofree char *middle = kd_shop_build_path("middle", ".crt");
     g_autofree char *ca = kd_shop_build_path("root", ".crt");
     g_autofree char *sha256 = make_cert("server", "middle", KD_SHOP_SERVER, "01");
+    g_assert_nonnull(sha256);
     import("--load-certificate", middle, "middle", "02");
     g_autoptr(KdTlsConfig) server =
         new_config(KD_TLS_SERVER, "pkcs11:token=" TOKEN ";object=server?pin-value=" PIN, &error);

@@ -208,6 +208,7 @@ test_row(gconstpointer user)
     }
     g_autofree char *own = kd_cert_store_make(KD_CERT_STORE_USER, "labhost", &error);
     g_assert_no_error(error);
+    g_assert_nonnull(own);
     make_certs(row);
     g_autofree char *path = kd_shop_build_path("client", ".crt");
     g_autofree char *sha256 = kd_shop_read_thumbprint(path, FALSE);
@@ -249,6 +250,7 @@ test_no_anchors(void)
     g_autofree char *empty = kd_shop_build_path("empty", "");
     g_autofree char *own = kd_cert_store_make(KD_CERT_STORE_USER, "labhost", &error);
     g_assert_no_error(error);
+    g_assert_nonnull(own);
     g_autoptr(GVariant) without =
         kd_meeting_new_params("certuser", "labhost", "clientcert", "require", NULL);
     g_autoptr(GVariant) with_empty =
@@ -272,6 +274,7 @@ test_own_client(void)
     }
     g_autofree char *own = kd_cert_store_make(KD_CERT_STORE_USER, "labhost", &error);
     g_assert_no_error(error);
+    g_assert_nonnull(own);
     kd_shop_make("root", NULL, KD_SHOP_CA);
     kd_shop_make("client", "root", KD_SHOP_CLIENT);
     kd_shop_put("client", "me");
