@@ -313,6 +313,37 @@ test_killed(KdE2eStage *stage, gconstpointer unused)
     await_gone(get_bridge(&lab));
 }
 
+/* CTRL+C at a terminal reaches all its processes, and is meant for the debugger. */
+static void
+test_interrupt(KdE2eStage *stage, gconstpointer unused)
+{
+    g_auto(Lab) lab = {0};
+    g_autoptr(KdE2eProgram) kd = NULL;
+    g_autofree char *children = NULL;
+    g_autofree char *text = NULL;
+    pid_t pid;
+
+    (void)unused;
+    if (!lab_set_up(&lab, stage)) {
+        return;
+    }
+    g_free(kd_e2e_stage_serve(stage, &lab.places.setup, "-t", "npipe:pipe=lab", NULL));
+    kd = start_kd(&lab, "npipe:server=" FAR ",pipe=lab");
+    kd_e2e_program_say(kd, "before\n");
+    g_free(kd_e2e_program_await(kd, KD_E2E_STDOUT, "before"));
+    pid = kd_e2e_program_get_pid(kd);
+    children = g_strdup_printf("/proc/%d/task/%d/children", (int)pid, (int)pid);
+    if (!g_file_get_contents(children, &text, NULL, NULL)) {
+        g_test_skip("this kernel does not tell a process's children");
+        return;
+    }
+    g_assert_cmpint(kill((pid_t)g_ascii_strtoll(text, NULL, 10), SIGINT), ==, 0);
+    kd_e2e_program_say(kd, "after\n");
+    g_free(kd_e2e_program_await(kd, KD_E2E_STDOUT, "after"));
+    kd_e2e_program_close_stdin(kd);
+    g_assert_cmpint(kd_e2e_program_wait(kd), ==, 0);
+}
+
 static void
 test_missing(KdE2eStage *stage, gconstpointer unused)
 {
@@ -385,6 +416,7 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/ssh/refused-user-is-told", test_refused);
     kd_e2e_add("/e2e/ssh/wrong-host-key-is-told", test_other_host);
     kd_e2e_add("/e2e/ssh/killed-kd-leaves-nothing-running", test_killed);
+    kd_e2e_add("/e2e/ssh/interrupt-of-the-terminal-leaves-ssh-alive", test_interrupt);
     kd_e2e_add("/e2e/ssh/missing-ssh-is-said", test_missing);
     kd_e2e_add("/e2e/ssh/bridge-says-that-it-is-ready", test_bridge);
     kd_e2e_add("/e2e/ssh/bridge-to-nobody-fails-in-one-line", test_bridge_to_nobody);

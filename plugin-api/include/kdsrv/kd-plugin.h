@@ -242,7 +242,7 @@ enum {
     KD_TRANSPORT_LISTEN = 1u << 0,  /* listen_async and what belongs to it                       */
     KD_TRANSPORT_CONNECT = 1u << 1, /* connect_async                                             */
     KD_TRANSPORT_TLS = 1u << 2,     /* the host puts TLS on every connection                     */
-    KD_TRANSPORT_LOCAL = 1u << 3,   /* never leaves this machine                                 */
+    KD_TRANSPORT_LOCAL = 1u << 3,   /* only this machine reaches its listeners                   */
 };
 
 #define KD_LISTEN_FDS 16
