@@ -461,8 +461,15 @@ choose(KdTestTalk *talk, guint most)
     return most == 0 ? BLOCK_BYTES : (size_t)g_rand_int_range(talk->rand, 1, (gint32)most + 1);
 }
 
-static const uint8_t *
-get_pattern(guint64 salt, guint64 at)
+/**
+ * kd_test_get_pattern:
+ * @salt: of a talker
+ * @at: offset in what it says
+ *
+ * Returns: the next 128 KiB
+ */
+const uint8_t *
+kd_test_get_pattern(guint64 salt, guint64 at)
 {
     return pattern + (at + salt * 7919u) % PATTERN_BYTES;
 }
@@ -472,7 +479,7 @@ say(KdTestTalk *talk)
 {
     while (talk->n_sent < talk->to_send && kd_end_is_writable(talk->end)) {
         size_t len = choose(talk, talk->write_most);
-        struct iovec vec = {(void *)get_pattern(talk->salt, talk->n_sent),
+        struct iovec vec = {(void *)kd_test_get_pattern(talk->salt, talk->n_sent),
                             MIN(len, talk->to_send - talk->n_sent)};
         gssize n = kd_end_write(talk->end, &vec, 1);
 
@@ -507,7 +514,8 @@ hear(KdTestTalk *talk)
             return FALSE;
         }
         g_assert_cmpuint((size_t)n, <=, len);
-        g_assert_true(memcmp(block, get_pattern(talk->heard_salt, talk->n_got), (size_t)n) == 0);
+        g_assert_true(
+            memcmp(block, kd_test_get_pattern(talk->heard_salt, talk->n_got), (size_t)n) == 0);
         talk->n_got += (guint64)n;
     }
     return TRUE;

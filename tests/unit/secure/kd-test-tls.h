@@ -109,6 +109,7 @@ void kd_test_stage_run(KdTestStage *stage, KdTlsConfig *server, KdTlsConfig *cli
 void kd_test_stage_clear(KdTestStage *stage);
 void kd_test_assert_says(const KdTestShake *shake, const char *text);
 
+const uint8_t *kd_test_get_pattern(guint64 salt, guint64 at);
 void kd_test_talk_begin(KdTestTalk *talk, KdEndpoint *endpoint, guint salt, guint heard_salt);
 void kd_test_talk_wake(KdTestTalk *talk);
 void kd_test_talk_clear(KdTestTalk *talk);

@@ -2,6 +2,7 @@
 /* The plaintext side of TLS: every byte arrives, whatever the other side and the loop do. */
 #include "kd-test-tls.h"
 
+#include "kd-route.h"
 #include "kd-tls-stream.h"
 
 #include <errno.h>
@@ -138,6 +139,33 @@ test_one_byte_ring(void)
     exchange(&talks, kd_test_ring_pair, NULL, 100000);
 }
 
+/* Nothing comes behind these bytes that would wake the reader once more. */
+static void
+read_behind(KdTestPair pair, guint write_most)
+{
+    Talks talks = {0};
+
+    talks.server.read_most = 1;
+    begin(&talks, pair, NULL);
+    for (guint i = 1; i < 40; i += 3) {
+        kd_test_settle();
+        talks.client.write_most = write_most;
+        talks.client.to_send += i;
+        kd_test_talk_wake(&talks.client);
+        kd_test_wait(have_both_heard, &talks);
+    }
+    end(&talks);
+}
+
+static void
+test_read_behind(void)
+{
+    read_behind(kd_test_unix_pair, 1);
+    read_behind(kd_test_unix_pair, 0);
+    read_behind(kd_test_ring_pair, 1);
+    read_behind(kd_test_ring_pair, 0);
+}
+
 static gboolean
 has_client_ended(void *user)
 {
@@ -226,6 +254,69 @@ test_remainder(void)
 }
 
 static void
+on_route_finished(KdRoute *route, KdSide side, int error, void *user)
+{
+    (void)route;
+    (void)side;
+    (void)error;
+    (void)user;
+}
+
+static gboolean
+have_all_arrived(void *user)
+{
+    KdTestTalk *talks = user;
+
+    return talks[0].n_got == talks[1].to_send;
+}
+
+/* Lets a router write to somebody who does not read, and then does. Returns how much it has taken
+ * meanwhile. */
+static guint64
+run_route(guint64 n_bytes, gboolean is_read)
+{
+    static const KdRouteFuncs funcs = {.finished = on_route_finished};
+    KdTestTalk talks[2] = {{.is_deaf = TRUE}, {.to_send = n_bytes}};
+    KdRoute *route;
+    KdRouteCount count;
+    KdEndpoint ends[4];
+
+    kd_test_start();
+    kd_test_tls_pair(kd_test_unix_pair, NULL, &ends[0], &ends[1]);
+    kd_test_unix_pair(&ends[2], &ends[3]);
+    route = kd_route_new(&funcs, NULL);
+    g_assert_true(kd_route_join(route, KD_SIDE_PEER, &ends[0], NULL));
+    g_assert_true(kd_route_join(route, KD_SIDE_LINE, &ends[2], NULL));
+    kd_test_talk_begin(&talks[0], &ends[1], 1, 2);
+    kd_test_talk_begin(&talks[1], &ends[3], 2, 1);
+    kd_test_settle();
+    kd_route_get_count(route, &count);
+    if (is_read) {
+        talks[0].is_deaf = FALSE;
+        kd_test_talk_wake(&talks[0]);
+        kd_test_wait(have_all_arrived, talks);
+    }
+    kd_test_talk_clear(&talks[0]);
+    kd_test_talk_clear(&talks[1]);
+    kd_route_free(route);
+    kd_test_stop();
+    return count.from_line;
+}
+
+/* The same, where a router writes, and its source falls silent when the socket is full. */
+static void
+test_route(void)
+{
+    guint64 n_bytes = run_route(64 * MIB, FALSE);
+
+    g_assert_cmpuint(n_bytes, >, 100000);
+    g_assert_cmpuint(n_bytes, <, MIB);
+    for (guint64 less = 0; less < 60000; less += 9973) {
+        (void)run_route(n_bytes - less, TRUE);
+    }
+}
+
+static void
 test_facts(void)
 {
     g_autoptr(KdTlsConfig) config = kd_test_server_new(NULL);
@@ -259,9 +350,11 @@ main(int argc, char **argv)
     g_test_add_func("/secure/tls-stream/needs-no-descriptor-beneath", test_bulk_ring);
     g_test_add_func("/secure/tls-stream/reads-of-one-byte", test_one_byte);
     g_test_add_func("/secure/tls-stream/reads-of-one-byte-without-descriptor", test_one_byte_ring);
+    g_test_add_func("/secure/tls-stream/finds-what-a-read-has-left", test_read_behind);
     g_test_add_func("/secure/tls-stream/half-close-leaves-the-other-half", test_half_close);
     g_test_add_func("/secure/tls-stream/a-cut-is-no-end", test_cut);
     g_test_add_func("/secure/tls-stream/what-a-full-socket-left-goes-out-later", test_remainder);
+    g_test_add_func("/secure/tls-stream/a-router-leaves-nothing-behind", test_route);
     g_test_add_func("/secure/tls-stream/keeps-the-facts-of-its-base", test_facts);
     return g_test_run();
 }

@@ -298,7 +298,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-#define ADD(name, fn) g_test_add_func("/secure/tls-handshake/" name, fn)
+#define ADD(name, fn) g_test_add_func("/secure/tls-torn/" name, fn)
     ADD("takes-single-bytes", test_one_byte);
     ADD("leaves-nothing-when-let-go-anywhere", test_let_go);
     ADD("may-be-freed-when-told", test_freed_when_told);
