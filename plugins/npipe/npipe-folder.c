@@ -176,7 +176,8 @@ open_system(GError **error)
     gid_t group = find_group();
     gboolean is_shared = group != NO_GROUP;
     Level own = {.mode = 0755, .group = NO_GROUP, .may_share = TRUE};
-    Level pipes = {.mode = is_shared ? 02775 : 0755, .group = group, .may_share = TRUE};
+    /* Sticky: who is let in to reach the pipes of others must not put own ones in their place. */
+    Level pipes = {.mode = is_shared ? 03775 : 0755, .group = group, .may_share = TRUE};
     int fd = open_pipes(SYSTEM_BASE, &own, &pipes, error);
     if (fd < 0) {
         return NULL;

@@ -20,6 +20,18 @@ build_file_name(const char *name)
     return g_strconcat(".", name, ".lock", NULL);
 }
 
+/* In two steps: in a sticky folder the kernel lets nobody open the file of another user with
+ * O_CREAT, not even root; proc_sys_fs(5), protected_regular. */
+static int
+open_file(const NpipeFolder *folder, const char *file)
+{
+    int fd = openat(folder->fd, file, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 || errno != ENOENT) {
+        return fd;
+    }
+    return openat(folder->fd, file, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
 /* What the holder has written: for people, and not always there. */
 static void
 refuse_taken(int fd, const char *name, GError **error)
@@ -78,7 +90,10 @@ npipe_lock_take(const NpipeFolder *folder, const char *name, GError **error)
 {
     g_autofree char *file = build_file_name(name);
     for (guint i = 0; i < MAX_TRIES; i++) {
-        int fd = openat(folder->fd, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        int fd = open_file(folder, file);
+        if (fd < 0 && errno == EEXIST) {
+            continue; /* just made by another one */
+        }
         if (fd < 0) {
             int code = errno;
             g_set_error(error, G_IO_ERROR, (gint)g_io_error_from_errno(code),

@@ -269,7 +269,7 @@ test_group(KdTestPipes *pipes, gconstpointer unused)
     g_assert_true(kd_test_pipes_listen(npipe, "lab", &listening, &error));
     g_assert_cmpint(umount("/etc/group"), ==, 0);
     g_assert_no_error(error);
-    g_assert_cmpuint(get_mode(pipes->folder), ==, 02775);
+    g_assert_cmpuint(get_mode(pipes->folder), ==, 03775);
     g_assert_cmpuint(get_mode(path), ==, 0660);
     g_assert_cmpuint(get_mode(lock), ==, 0660);
     g_assert_cmpint(stat(path, &status), ==, 0);
