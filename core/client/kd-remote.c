@@ -7,6 +7,7 @@
 #include "kd-login.h"
 #include "kd-outcome.h"
 #include "kd-prompt.h"
+#include "kd-tls-stream.h"
 
 #include <errno.h>
 
@@ -350,6 +351,8 @@ take_debugger_end(KdRemote *remote, int error)
 static void
 take_server_end(KdRemote *remote, int error)
 {
+    const char *text = kd_tls_stream_explain(error);
+
     if (error == 0) {
         remote->is_peer_finished = TRUE;
         kd_route_shut(remote->route, KD_SIDE_LINE);
@@ -361,6 +364,8 @@ take_server_end(KdRemote *remote, int error)
     if (error == ECONNABORTED) {
         take_reason(remote, g_error_new_literal(G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED,
                                                 "the server's connection was cut"));
+    } else if (text != NULL) {
+        take_reason(remote, g_error_new(KD_ERROR, KD_ERROR_TLS, "TLS: %s", text));
     } else {
         take_reason(remote, g_error_new(G_IO_ERROR, (gint)g_io_error_from_errno(error),
                                         "the server's connection failed: %s", g_strerror(error)));
