@@ -62,6 +62,7 @@ kd_credentials_make_cert(const char *name, gboolean is_machine, GError **error)
     sha256 =
         kd_cert_store_make(is_machine ? KD_CERT_STORE_MACHINE : KD_CERT_STORE_USER, name, error);
     if (sha256 == NULL) {
+        g_prefix_error(error, "--make-cert: ");
         return FALSE;
     }
     printf("%s\n", sha256);
