@@ -160,6 +160,7 @@ static gboolean
 send_first(KdLogin *login, KdRoute *route, const char *mechanism, GError **error)
 {
     g_autoptr(GBytes) step = NULL;
+    g_autoptr(GError) why = NULL;
     KdAuth auth = {.mechanism = (char *)mechanism};
     gboolean is_done = FALSE;
 
@@ -170,8 +171,9 @@ send_first(KdLogin *login, KdRoute *route, const char *mechanism, GError **error
         return TRUE;
     }
     kd_transcript_add_mechanism(login->transcript, mechanism);
-    login->scram = kd_scram_new_client(login->password, login->binding, error);
-    if (login->scram == NULL || !kd_scram_step(login->scram, NULL, &step, &is_done, error)) {
+    login->scram = kd_scram_new_client(login->password, login->binding, &why);
+    if (login->scram == NULL || !kd_scram_step(login->scram, NULL, &step, &is_done, &why)) {
+        kd_outcome_set_auth_error(error, "%s", why->message);
         return FALSE;
     }
     auth.step = step;

@@ -3,13 +3,31 @@
 #include "kd-secret.h"
 
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 struct KdSecret {
     gatomicrefcount n_refs;
     gsize len_bytes;
+    gsize map_bytes; /* whole pages, of this secret alone */
     char text[];
 };
+
+/* Pages that are in no dump and no child, and on no disk as far as the limits allow it. */
+static void *
+map_pages(gsize map_bytes)
+{
+    void *pages = mmap(NULL, map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (pages == MAP_FAILED) {
+        g_error("no memory for a secret of %" G_GSIZE_FORMAT " bytes", map_bytes);
+    }
+    (void)madvise(pages, map_bytes, MADV_DONTDUMP);
+    (void)madvise(pages, map_bytes, MADV_WIPEONFORK);
+    (void)mlock(pages, map_bytes);
+    return pages;
+}
 
 /**
  * kd_secret_new:
@@ -22,8 +40,11 @@ KdSecret *
 kd_secret_new(const char *text, gssize len_bytes)
 {
     gsize len = len_bytes < 0 ? strlen(text) : (gsize)len_bytes;
-    KdSecret *secret = g_malloc0(sizeof *secret + len + 1);
+    gsize page_bytes = (gsize)sysconf(_SC_PAGESIZE);
+    gsize map_bytes = (sizeof(KdSecret) + len + page_bytes) / page_bytes * page_bytes;
+    KdSecret *secret = map_pages(map_bytes);
 
+    secret->map_bytes = map_bytes;
     g_atomic_ref_count_init(&secret->n_refs);
     secret->len_bytes = len;
     memcpy(secret->text, text, len);
@@ -53,8 +74,10 @@ void
 kd_secret_unref(KdSecret *secret)
 {
     if (secret != NULL && g_atomic_ref_count_dec(&secret->n_refs)) {
-        kd_secret_wipe(secret->text, secret->len_bytes);
-        g_free(secret);
+        gsize map_bytes = secret->map_bytes;
+
+        kd_secret_wipe(secret, map_bytes);
+        (void)munmap(secret, map_bytes);
     }
 }
 

@@ -505,6 +505,19 @@ test_missing(void)
     case_clear(&c);
 }
 
+/* What a server keeps proves nothing. */
+static void
+test_verifier(void)
+{
+    g_autoptr(KdDoor) door = make_door(NULL, RFC_VERIFIER);
+    Case c;
+
+    case_init(&c);
+    run_one(&c, door, RFC_VERIFIER, NULL);
+    assert_declined(&c, "the client needs the password");
+    case_clear(&c);
+}
+
 /* Somebody in between would ask for none. */
 static void
 test_not_asked(void)
@@ -766,6 +779,7 @@ main(int argc, char **argv)
     g_test_add_func("/login/server-without-password-opens", test_nothing_asked);
     g_test_add_func("/login/wrong-password-is-refused-after-a-second", test_wrong);
     g_test_add_func("/login/missing-password-is-told-apart", test_missing);
+    g_test_add_func("/login/verifier-proves-nothing", test_verifier);
     g_test_add_func("/login/password-that-is-not-asked-for-is-not-left-out", test_not_asked);
     g_test_add_func("/login/password-is-never-on-the-wire", test_never_seen);
     g_test_add_func("/login/no-byte-of-the-client-hello-can-be-changed", test_flipped_by_client);
