@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What guards kdsrv's transports, as its command line says it: exit statuses, messages, reloading,
- * and a server that dials. */
+/* What guards kdsrv's transports, as its command line says it: exit statuses and messages. */
 #include "kd-e2e-certs.h"
 #include "kd-e2e-places.h"
-#include "kd-e2e-protocol.h"
 
 #include <glib/gstdio.h>
 #include <signal.h>
@@ -427,117 +425,6 @@ test_icf(KdE2eStage *stage, gconstpointer unused)
     g_assert_true(strchr(strchr(said, '\n') + 1, '\n') == said + strlen(said) - 1);
 }
 
-/* ---- SIGHUP ---- */
-
-static void
-test_reload_fails(KdE2eStage *stage, gconstpointer unused)
-{
-    g_autofree char *path = kd_e2e_stage_build_path(stage, "password");
-    g_autofree char *keys = g_strdup_printf("tcp:password-file=%s", path);
-    g_autofree char *guarded = kd_e2e_stage_build_listen(stage, keys);
-    g_autofree char *open_one = kd_e2e_stage_build_listen(stage, "tcp:");
-    g_autoptr(KdE2eClient) client = NULL;
-
-    (void)unused;
-    write_file(path, "Canary1\n", 0600);
-    /* The first port is that of the open one. */
-    g_free(kd_e2e_stage_serve(stage, NULL, "-t", open_one, "-t", guarded, NULL));
-    client = kd_e2e_client_new_open(stage->port, "fake:name=1,echo");
-    g_assert_no_errno(g_remove(path));
-    kd_e2e_program_signal(stage->server, SIGHUP);
-    g_free(kd_e2e_program_await(stage->server, KD_E2E_STDERR, "kdsrv: reload: "));
-    g_assert_nonnull(strstr(kd_e2e_program_get_text(stage->server, KD_E2E_STDERR), path));
-    kd_e2e_client_send_data(client, "hello", 5);
-    kd_e2e_client_await_data(client, "hello");
-}
-
-static void
-test_reloads(KdE2eStage *stage, gconstpointer unused)
-{
-    g_autoptr(KdE2eClient) client = NULL;
-
-    (void)unused;
-    kd_e2e_stage_start(stage, "-v", NULL);
-    client = kd_e2e_client_new_open(stage->port, "fake:name=1,echo");
-    for (guint i = 0; i < 100; i++) {
-        kd_e2e_program_signal(stage->server, SIGHUP);
-        kd_e2e_client_send_data(client, "hello", 5);
-    }
-    for (guint i = 0; i < 100; i++) {
-        kd_e2e_client_await_data(client, "hello");
-    }
-    g_free(kd_e2e_program_await(stage->server, KD_E2E_STDERR, "reload: certificates, keys"));
-}
-
-/* ---- clicon ---- */
-
-static char *
-build_dialling(const KdE2eStage *stage)
-{
-    return g_strdup_printf("tcp:port=%u,clicon=127.0.0.1", stage->low);
-}
-
-/* Waits for the server that dials, and hands the link to its stdin and stdout */
-static KdE2eProgram *
-start_waiting_kd(const KdE2eStage *stage)
-{
-    g_autofree char *link = g_strdup_printf(
-        "kdsrv:server=@{tcp:clicon=127.0.0.1,port=%u},trans=@{fake:name=1,echo}", stage->low);
-
-    return kd_e2e_stage_run("kd", NULL, "-k", link, "--stdio", NULL);
-}
-
-static void
-check_echo(KdE2eProgram *kd)
-{
-    kd_e2e_program_say(kd, "hello\n");
-    g_free(kd_e2e_program_await(kd, KD_E2E_STDOUT, "hello"));
-}
-
-static void
-test_dials_first(KdE2eStage *stage, gconstpointer unused)
-{
-    g_autofree char *transport = build_dialling(stage);
-    g_autoptr(KdE2eProgram) server = kd_e2e_stage_run("kdsrv", NULL, "-t", transport, NULL);
-    g_autoptr(KdE2eProgram) kd = NULL;
-    g_autofree char *line = kd_e2e_program_await(server, KD_E2E_STDERR, "kdsrv: ready: ");
-
-    (void)unused;
-    g_assert_nonnull(strstr(line, "ready: dials tcp:Clicon=127.0.0.1,Port="));
-    g_free(kd_e2e_program_await(server, KD_E2E_STDERR, "waiting for the client"));
-    kd = start_waiting_kd(stage);
-    check_echo(kd);
-    kd_e2e_program_signal(kd, SIGTERM);
-    (void)kd_e2e_program_wait(kd);
-    g_assert_cmpint(kd_e2e_program_wait(server), ==, 0);
-}
-
-static void
-test_dials_a_client_that_is_cut(KdE2eStage *stage, gconstpointer unused)
-{
-    g_autofree char *transport = build_dialling(stage);
-    g_autoptr(KdE2eProgram) kd = start_waiting_kd(stage);
-    g_autoptr(KdE2eProgram) server = kd_e2e_stage_run("kdsrv", NULL, "-t", transport, NULL);
-
-    (void)unused;
-    check_echo(kd);
-    kd_e2e_program_signal(kd, SIGKILL);
-    g_assert_cmpint(kd_e2e_program_wait(server), ==, 1);
-    g_assert_nonnull(strstr(kd_e2e_program_get_text(server, KD_E2E_STDERR), "kdsrv: tcp:Clicon="));
-}
-
-static void
-test_dials_until_stopped(KdE2eStage *stage, gconstpointer unused)
-{
-    g_autofree char *transport = build_dialling(stage);
-    g_autoptr(KdE2eProgram) server = kd_e2e_stage_run("kdsrv", NULL, "-t", transport, NULL);
-
-    (void)unused;
-    g_free(kd_e2e_program_await(server, KD_E2E_STDERR, "waiting for the client"));
-    kd_e2e_program_signal(server, SIGTERM);
-    g_assert_cmpint(kd_e2e_program_wait(server), ==, 0);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -561,11 +448,5 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/doors/make/no-verifier-of-nothing", test_no_verifier);
     kd_e2e_add("/e2e/doors/options/that-do-not-go-together", test_options);
     kd_e2e_add("/e2e/doors/pipe/needs-no-firewall-opened", test_icf);
-    kd_e2e_add("/e2e/doors/reload/that-fails-changes-nothing", test_reload_fails);
-    kd_e2e_add("/e2e/doors/reload/spares-sessions", test_reloads);
-    kd_e2e_add("/e2e/doors/clicon/server-may-start-first", test_dials_first);
-    kd_e2e_add("/e2e/doors/clicon/ends-badly-when-the-client-is-cut",
-               test_dials_a_client_that_is_cut);
-    kd_e2e_add("/e2e/doors/clicon/ends-well-when-stopped", test_dials_until_stopped);
     return g_test_run();
 }
