@@ -9,7 +9,11 @@
 
 #include <kdsrv/kd-plugin.h>
 
+#include <glib/gstdio.h>
+
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Files of a folder that are looked at, and certificates that an error lists */
 #define MAX_FILES  1024u
@@ -26,15 +30,16 @@ static GPtrArray *
 list_files(const char *folder, GError **error)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GError) own_error = NULL;
-    g_autoptr(GDir) dir = g_dir_open(folder, 0, &own_error);
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    int code = dir == NULL && g_access(folder, R_OK | X_OK) < 0 ? errno : ENOENT;
     const char *name;
 
+    if (dir == NULL && code == ENOENT) {
+        return g_steal_pointer(&names);
+    }
     if (dir == NULL) {
-        if (g_error_matches(own_error, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
-            return g_steal_pointer(&names);
-        }
-        g_set_error(error, KD_ERROR, KD_ERROR_TLS, "%s", own_error->message);
+        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(code), "%s: %s", folder,
+                    g_strerror(code));
         return NULL;
     }
     while ((name = g_dir_read_name(dir)) != NULL) {

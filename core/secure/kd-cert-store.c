@@ -100,19 +100,32 @@ set_errno_error(GError **error, const char *path, int code)
     return FALSE;
 }
 
+/* With these permissions whatever the umask: others must be able to read the machine's
+ * certificates. One that is there already stays as it is. */
 static gboolean
-make_folder(const char *file, mode_t mode, GError **error)
+make_one_folder(const char *folder, int mode, GError **error)
 {
-    g_autofree char *folder = g_path_get_dirname(file);
-    g_autofree char *above = g_path_get_dirname(folder);
-
-    if (g_mkdir_with_parents(above, mode) < 0) {
-        return set_errno_error(error, above, errno);
-    }
-    if (g_mkdir(folder, mode) < 0 && errno != EEXIST) {
+    if (g_mkdir(folder, mode) == 0) {
+        (void)g_chmod(folder, mode);
+    } else if (errno != EEXIST) {
         return set_errno_error(error, folder, errno);
     }
     return TRUE;
+}
+
+/* `kdsrv`, and the folder in it */
+static gboolean
+make_folders(const char *file, int mode, gboolean is_user, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(file);
+    g_autofree char *ours = g_path_get_dirname(folder);
+    g_autofree char *above = g_path_get_dirname(ours);
+
+    if (g_mkdir_with_parents(above, 0700) < 0) {
+        return set_errno_error(error, above, errno);
+    }
+    return make_one_folder(ours, is_user ? 0700 : 0755, error) &&
+           make_one_folder(folder, mode, error);
 }
 
 /* A new file with all of the text in it, or none */
@@ -125,6 +138,7 @@ write_file(const char *path, mode_t mode, const char *text, GError **error)
     if (fd < 0) {
         return set_errno_error(error, path, errno);
     }
+    (void)fchmod(fd, mode);
     while (n < len) {
         ssize_t written = write(fd, text + n, len - n);
         if (written < 0 && errno != EINTR) {
@@ -150,8 +164,8 @@ write_pair(KdCertStore store, const char *name, const KdCertPair *pair, GError *
     const gboolean is_user = store == KD_CERT_STORE_USER;
 
     kd_cert_store_build_paths(store, name, &cert_path, &key_path);
-    if (!make_folder(cert_path, is_user ? 0700 : 0755, error) ||
-        !make_folder(key_path, 0700, error)) {
+    if (!make_folders(cert_path, is_user ? 0700 : 0755, is_user, error) ||
+        !make_folders(key_path, 0700, is_user, error)) {
         return FALSE;
     }
     if (g_file_test(cert_path, G_FILE_TEST_EXISTS)) {

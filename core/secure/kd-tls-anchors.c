@@ -219,16 +219,15 @@ static GPtrArray *
 list_paths(const char *path, GError **error)
 {
     g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GError) own_error = NULL;
     const char *name;
 
     if (!g_file_test(path, G_FILE_TEST_IS_DIR)) {
         g_ptr_array_add(paths, g_strdup(path));
         return g_steal_pointer(&paths);
     }
-    g_autoptr(GDir) dir = g_dir_open(path, 0, &own_error);
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
     if (dir == NULL) {
-        g_set_error(error, KD_ERROR, KD_ERROR_TLS, "%s", own_error->message);
+        g_set_error(error, KD_ERROR, KD_ERROR_TLS, "%s: the folder can't be read", path);
         return NULL;
     }
     while ((name = g_dir_read_name(dir)) != NULL && paths->len < MAX_FILES) {

@@ -142,6 +142,7 @@ kd_meeting_hold(KdMeeting *meeting, KdTlsConfig *server, KdTlsConfig *client)
     if (meeting->is_met) {
         meeting->version =
             g_strdup(gnutls_protocol_get_name(gnutls_protocol_get_version(ends[1].session)));
+        meeting->cipher = g_strdup(gnutls_cipher_get_name(gnutls_cipher_get(ends[1].session)));
     }
     for (int i = 0; i < 2; i++) {
         gnutls_deinit(ends[i].session);
@@ -173,4 +174,5 @@ kd_meeting_clear(KdMeeting *meeting)
     g_clear_error(&meeting->server_error);
     g_clear_error(&meeting->client_error);
     g_clear_pointer(&meeting->version, g_free);
+    g_clear_pointer(&meeting->cipher, g_free);
 }

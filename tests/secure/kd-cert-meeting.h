@@ -13,6 +13,7 @@
  * @client_text: (nullable): what GnuTLS says why the client's end has failed
  * @is_met: both ends have ended the handshake, and a byte has passed each way
  * @version: (nullable): that was agreed on
+ * @cipher: (nullable): that was, too
  *
  * How a handshake ended.
  */
@@ -24,6 +25,7 @@ typedef struct {
     const char *client_text;
     gboolean is_met;
     char *version;
+    char *cipher;
 } KdMeeting;
 
 GVariant *kd_meeting_new_params(const char *first_key, ...) G_GNUC_NULL_TERMINATED;

@@ -98,6 +98,7 @@ test_machine_files(void)
     g_autoptr(GError) error = NULL;
     g_autofree char *machine = g_build_filename(kd_shop_get_folder(), "etc", NULL);
     kd_cert_folders_move_machine_for_test(machine);
+    (void)umask(0077);
     g_autofree char *sha256 = kd_cert_store_make(KD_CERT_STORE_MACHINE, "labhost", &error);
     g_assert_no_error(error);
     g_assert_nonnull(sha256);
@@ -110,7 +111,9 @@ test_machine_files(void)
 
     g_assert_no_error(error);
     g_assert_nonnull(config);
+    g_assert_cmpuint(get_mode(machine), ==, 0755);
     g_assert_cmpuint(get_mode(certs), ==, 0755);
+    g_assert_cmpuint(get_mode(cert), ==, 0644);
     g_assert_cmpuint(get_mode(keys), ==, 0700);
     g_assert_cmpuint(get_mode(key), ==, 0600);
     assert_no_server("certuser", "labhost", "no such certificate|kdsrv --make-cert labhost");
