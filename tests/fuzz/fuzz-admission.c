@@ -312,6 +312,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     KdFuzzRecord record;
     KdEndpoint endpoint;
 
+    if (memmem(data, size, PASSWORD, strlen(PASSWORD)) != NULL) {
+        return 0; /* it knows what it must not be told */
+    }
     run.password = kd_password_new((options & INPUT_WRONG) != 0 ? "Other" : PASSWORD, NULL);
     kd_fuzz_peer_init(&run.peer, most == 0 ? G_MAXUINT16 : most, &endpoint);
     run.route = kd_route_new_framed(KD_ROLE_SERVER, &route_funcs, &run);

@@ -69,6 +69,7 @@ typedef struct {
     KdTlsConfig *tls;
     GBytes *binding;
     gboolean has_other_binding;
+    const char *certificate; /* (nullable): that the client shows */
 } Case;
 
 /* ---- the server ---- */
@@ -260,9 +261,10 @@ make_password(const char *text)
     return text != NULL ? kd_password_new_from_line(text, NULL) : NULL;
 }
 
-/* (transfer full): without TLS unless @name is that of a certificate */
+/* (transfer full): without TLS unless @name is that of a certificate; @ca: (nullable): file of
+ * those who vouch for clients, who are asked for a certificate then */
 static KdDoor *
-make_door(const char *name, const char *password)
+make_door_with_ca(const char *name, const char *password, const char *ca)
 {
     KdTransport transport = {.struct_size = sizeof transport,
                              .caps = name != NULL ? KD_TRANSPORT_TLS : 0,
@@ -277,10 +279,20 @@ make_door(const char *name, const char *password)
     if (name != NULL) {
         g_variant_dict_insert(&dict, "certuser", "s", name);
     }
+    if (ca != NULL) {
+        g_variant_dict_insert(&dict, "clientcert", "s", "request");
+        g_variant_dict_insert(&dict, "ca", "s", ca);
+    }
     params = g_variant_ref_sink(g_variant_dict_end(&dict));
     door = kd_door_new(KD_TLS_SERVER, &transport, params, fallback, &error);
     g_assert_no_error(error);
     return door;
+}
+
+static KdDoor *
+make_door(const char *name, const char *password)
+{
+    return make_door_with_ca(name, password, NULL);
 }
 
 /* ---- cases ---- */
@@ -325,6 +337,7 @@ case_start(Case *c, KdDoor *door, const char *password, const char *thumbprint)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GVariant) params = NULL;
+    GVariantDict dict;
     KdEndpoint at_server;
     KdEndpoint at_client;
 
@@ -341,8 +354,14 @@ case_start(Case *c, KdDoor *door, const char *password, const char *thumbprint)
         begin_login(c, &at_client);
         return;
     }
-    params = g_variant_ref_sink(g_variant_new_parsed(
-        "{'server': <'labhost'>, 'port': <uint64 1>, 'certuser': <%s>}", thumbprint));
+    g_variant_dict_init(&dict, NULL);
+    g_variant_dict_insert(&dict, "server", "s", "labhost");
+    g_variant_dict_insert(&dict, "port", "t", (guint64)1);
+    g_variant_dict_insert(&dict, "certuser", "s", thumbprint);
+    if (c->certificate != NULL) {
+        g_variant_dict_insert(&dict, "clientcert", "s", c->certificate);
+    }
+    params = g_variant_ref_sink(g_variant_dict_end(&dict));
     c->tls = kd_tls_config_new(KD_TLS_CLIENT, "ssl", params, &error);
     g_assert_no_error(error);
     c->handshake = kd_tls_handshake_new(c->tls, &at_client, on_shaken, c, &error);
@@ -646,6 +665,40 @@ test_flipped_finished(void)
 
 static char *folder;
 static char *pin;
+static char *ann_path; /* certificate of a client */
+
+static void
+make_client_certificate(void)
+{
+    g_autofree char *key_path = g_build_filename(folder, "kdsrv", "certs", "ann.key", NULL);
+    const char *argv[] = {"openssl",
+                          "req",
+                          "-x509",
+                          "-newkey",
+                          "ec",
+                          "-pkeyopt",
+                          "ec_paramgen_curve:P-256",
+                          "-nodes",
+                          "-days",
+                          "2",
+                          "-subj",
+                          "/CN=ann",
+                          "-addext",
+                          "extendedKeyUsage=clientAuth",
+                          "-keyout",
+                          key_path,
+                          "-out",
+                          ann_path,
+                          NULL};
+    g_autoptr(GError) error = NULL;
+    int status = 0;
+
+    (void)g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL,
+                       NULL, NULL, NULL, NULL, &status, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(status, ==, 0);
+    g_assert_cmpint(g_chmod(key_path, 0600), ==, 0);
+}
 
 /* One certificate for all cases: GLib reads the environment once. */
 static void
@@ -660,6 +713,8 @@ make_certificate(void)
     g_assert_true(g_setenv("XDG_CONFIG_HOME", folder, TRUE));
     pin = kd_cert_store_make(KD_CERT_STORE_USER, "labhost", &error);
     g_assert_no_error(error);
+    ann_path = g_build_filename(folder, "kdsrv", "certs", "ann.crt", NULL);
+    make_client_certificate();
 }
 
 static void
@@ -689,6 +744,55 @@ test_tls_right(void)
     assert_admitted(&c);
     g_assert_false(has_bytes(c.seen[TO_SERVER], "SCRAM"));
     case_clear(&c);
+}
+
+/* Who shows a certificate comes in by it, and who shows none is nobody, where that will do. */
+static void
+test_tls_certificate(void)
+{
+    static const char *const shown[] = {"ann", NULL};
+
+    make_certificate();
+    for (guint i = 0; i < G_N_ELEMENTS(shown); i++) {
+        g_autoptr(KdDoor) door = make_door_with_ca("labhost", NULL, ann_path);
+        g_autofree char *how = NULL;
+        Case c;
+
+        case_init(&c);
+        c.certificate = shown[i];
+        run_one(&c, door, NULL, pin);
+        assert_admitted(&c);
+        how = kd_admission_describe(c.admission);
+        g_test_message("%s", how);
+        g_assert_true(g_str_has_prefix(how, shown[i] != NULL ? "external, TLS" : "none, TLS"));
+        g_assert_true((kd_admission_get_certificate(c.admission) != NULL) == (shown[i] != NULL));
+        case_clear(&c);
+    }
+}
+
+/* The password is asked for nevertheless, and is what counts. */
+static void
+test_tls_certificate_and_password(void)
+{
+    static const char *const passwords[] = {PASSWORD, "Pencil", NULL};
+
+    make_certificate();
+    for (guint i = 0; i < G_N_ELEMENTS(passwords); i++) {
+        g_autoptr(KdDoor) door = make_door_with_ca("labhost", RFC_VERIFIER, ann_path);
+        Case c;
+
+        case_init(&c);
+        c.certificate = "ann";
+        run_one(&c, door, passwords[i], pin);
+        if (i == 0) {
+            assert_admitted(&c);
+        } else if (i == 1) {
+            assert_refused(&c, "wrong password");
+        } else {
+            assert_declined(&c, "wants a password");
+        }
+        case_clear(&c);
+    }
 }
 
 static void
@@ -788,6 +892,8 @@ main(int argc, char **argv)
     g_test_add_func("/login/kinds-of-scram-do-not-mix", test_kinds);
     g_test_add_func("/login/tls/right-password-opens", test_tls_right);
     g_test_add_func("/login/tls/server-without-password-opens", test_tls_nothing_asked);
+    g_test_add_func("/login/tls/certificate-opens", test_tls_certificate);
+    g_test_add_func("/login/tls/certificate-is-no-password", test_tls_certificate_and_password);
     g_test_add_func("/login/tls/wrong-password-is-refused", test_tls_wrong);
     g_test_add_func("/login/tls/relayed-proof-is-refused", test_tls_relayed);
     g_test_add_func("/login/tls/bytes-in-clear-are-no-login", test_tls_missing);
