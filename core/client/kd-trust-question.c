@@ -53,7 +53,7 @@ kd_trust_question_build(const char *place, const KdTlsPeer *peer)
                            "  server       %s\n"
                            "  certificate  %s\n"
                            "  SHA-256      %s\n"
-                           "Is this its thumbprint? It is remembered after yes [yes/no]: ",
+                           "Is it the right one? After yes it is trusted from now on [yes/no]: ",
                            server, name, groups);
 }
 

@@ -67,6 +67,9 @@ become(const char *const *argv, char **environment, const KdE2eSetup *setup, con
     if (getppid() != parent) {
         _exit(126); /* the test has died meanwhile */
     }
+    if (setup->terminal != NULL && open(setup->terminal, O_RDWR | O_CLOEXEC) < 0) {
+        _exit(126); /* the first that the leader of a session opens becomes its own */
+    }
     for (int fd = 0; fd < 3; fd++) {
         if (dup2(fds[fd], fd) < 0) {
             _exit(126);

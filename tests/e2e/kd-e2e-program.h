@@ -21,6 +21,8 @@ typedef enum {
  * @environment: (nullable): `NAME=value` and so on, beside what the test has
  * @stdin_path: (nullable): file to read instead of a pipe
  * @n_files: most descriptors that it may have, 0 = as the test
+ * @terminal: (nullable): name of one that it shall have, as if it were started there; without it
+ *    there is none
  * @mounts: (nullable): pairs, up to %NULL: a path, and the one that it shall be mounted over, for
  *    this program and those that it starts alone
  *
@@ -30,6 +32,7 @@ typedef struct {
     const char *const *environment;
     const char *stdin_path;
     guint n_files;
+    const char *terminal;
     const char *const *mounts;
 } KdE2eSetup;
 
