@@ -7,6 +7,7 @@
 #include "kd-params.h"
 #include "kd-pipe-bridge.h"
 #include "kd-plugin-options.h"
+#include "kd-secret.h"
 #include "kd-secrets.h"
 #include "kd-signals.h"
 #include "kd-standard-files.h"
@@ -87,9 +88,7 @@ split_debugger(char **argv)
         if (strcmp(*arg, "--") == 0) {
             char **debugger = g_strdupv(arg + 1);
 
-            for (; *arg != NULL; arg++) {
-                g_clear_pointer(arg, g_free);
-            }
+            *arg = NULL;
             return debugger;
         }
     }
@@ -113,19 +112,25 @@ check_documented(char **argv, GError **error)
 }
 
 static gboolean
-parse(Options *options, char ***argv, GError **error)
+parse(Options *options, char **argv, GError **error)
 {
     g_autoptr(GOptionContext) context = build_context(options);
+    g_autoptr(GError) failure = NULL;
+    g_autofree char *masked = NULL; /* what was typed may have a password in it */
+    int argc = (int)g_strv_length(argv);
 
-    if (!check_documented(*argv, error)) {
+    if (!check_documented(argv, error)) {
         return FALSE;
     }
-    if (!g_option_context_parse_strv(context, argv, error)) {
+    if (!g_option_context_parse(context, &argc, &argv, &failure)) {
+        masked = kd_params_build_masked(NULL, NULL, failure->message);
+        g_set_error_literal(error, failure->domain, failure->code, masked);
         return FALSE;
     }
-    if (g_strv_length(*argv) > 1) {
+    if (argc > 1) {
+        masked = kd_params_build_masked(NULL, NULL, argv[1]);
         g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
-                    "%s: expected an option (see kd --help)", (*argv)[1]);
+                    "%s: expected an option (see kd --help)", masked);
         return FALSE;
     }
     if (options->client.list != NULL && kd_plugin_options_are_given()) {
@@ -173,14 +178,36 @@ clear_options(Options *options)
 
     g_free(options->tell);
     g_free(options->pipe_bridge);
-    g_free(client->connection);
-    g_free(client->server);
-    g_free(client->trans);
+    kd_secret_free_text(client->connection);
+    kd_secret_free_text(client->server);
+    kd_secret_free_text(client->trans);
     g_free(client->listen);
     g_free(client->symlink_path);
     g_free(client->profile);
     g_free(client->list);
     g_strfreev(client->debugger);
+}
+
+/* Parsing takes words out of an array of its own, so that all of them can be wiped. */
+static gboolean
+take_words(Options *options, int argc, char **words, GError **error)
+{
+    g_autofree char **left = g_memdup2(words, ((gsize)argc + 1) * sizeof *words);
+    gboolean is_right = FALSE;
+
+    options->client.debugger = split_debugger(left);
+    if (kd_params_is_torn(argc, words)) {
+        g_set_error_literal(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
+                            "the shell has torn @{...} apart: put the whole kdsrv:... string in "
+                            "single quotes");
+    } else {
+        is_right = parse(options, left, error) && check_alone(options, error);
+    }
+    for (int i = 0; i < argc; i++) {
+        kd_secret_free_text(words[i]);
+    }
+    g_free(words);
+    return is_right;
 }
 
 /* Links of this machine may be whatever the user may open: nobody else names them here. */
@@ -211,10 +238,9 @@ run(const Options *options)
 int
 main(int argc, char **argv)
 {
-    g_auto(GStrv) own_argv = g_strdupv(argv);
+    char **words = g_strdupv(argv);
     g_autoptr(GError) error = NULL;
     Options options = {0};
-    gboolean is_torn = kd_params_is_torn(argc, argv);
     int status;
 
     kd_signals_ignore();
@@ -224,13 +250,7 @@ main(int argc, char **argv)
     }
     (void)setlocale(LC_ALL, "");
     kd_log_start("kd", FALSE);
-    options.client.debugger = split_debugger(own_argv);
-    if (is_torn) {
-        g_set_error_literal(&error, KD_ERROR, KD_ERROR_PARAM_INVALID,
-                            "the shell has torn @{...} apart: put the whole kdsrv:... string in "
-                            "single quotes");
-    }
-    if (is_torn || !parse(&options, &own_argv, &error) || !check_alone(&options, &error)) {
+    if (!take_words(&options, argc, words, &error)) {
         kd_log_error(error);
         status = KD_EXIT_USAGE;
     } else if (options.shows_version) {

@@ -7,12 +7,16 @@
 #include "kd-waiting.h"
 
 #define MOST_MS 10000u /* for the server to answer; it may take any time to dial us */
+/* A local transport may go elsewhere through a program that asks the user, as ssh does; it has a
+ * limit of its own, which comes first. */
+#define LOCAL_MOST_MS 130000u
 
 /**
  * KdAttempt:
  * @dialling: (nullable): cancels the transport, which comes back yet
  * @waiting: (nullable): for the server to dial us
  * @handshake: (nullable): of TLS
+ * @most_ms: of the deadline
  * @timer_id: deadline, 0 = none
  */
 struct KdAttempt {
@@ -22,6 +26,7 @@ struct KdAttempt {
     GCancellable *dialling;
     KdWaiting *waiting;
     KdTlsHandshake *handshake;
+    guint most_ms;
     guint timer_id;
 };
 
@@ -44,12 +49,20 @@ on_late(gpointer data)
     KdAttempt *attempt = data;
     g_autoptr(GError) error =
         g_error_new(G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "the server has not answered within %u s",
-                    MOST_MS / 1000);
+                    attempt->most_ms / 1000);
 
     attempt->timer_id = 0;
     stop(attempt);
     attempt->func(NULL, NULL, error, attempt->user);
     return G_SOURCE_REMOVE;
+}
+
+static void
+start_timer(KdAttempt *attempt, guint most_ms)
+{
+    g_clear_handle_id(&attempt->timer_id, g_source_remove);
+    attempt->most_ms = most_ms;
+    attempt->timer_id = g_timeout_add(most_ms, on_late, attempt);
 }
 
 static void
@@ -73,8 +86,8 @@ take_base(KdAttempt *attempt, KdEndpoint *base)
         attempt->func(base, NULL, NULL, attempt->user);
         return;
     }
-    if (attempt->timer_id == 0) {
-        attempt->timer_id = g_timeout_add(MOST_MS, on_late, attempt);
+    if (attempt->timer_id == 0 || attempt->most_ms != MOST_MS) {
+        start_timer(attempt, MOST_MS);
     }
     attempt->handshake = kd_tls_handshake_new(tls, base, on_handshaken, attempt, &error);
     if (attempt->handshake == NULL) {
@@ -124,7 +137,8 @@ on_come(KdEndpoint *endpoint, const GError *error, void *user)
  * @func: told how it ended
  * @user: for @func
  *
- * Begins to dial the server, or to wait for it. Dialling and TLS together may take 10 s.
+ * Begins to dial the server, or to wait for it. Dialling and TLS together may take 10 s; where the
+ * transport is a local one, or the server dials, that is for TLS alone.
  *
  * Returns: (transfer full): the try
  */
@@ -132,6 +146,7 @@ KdAttempt *
 kd_attempt_new(const KdDialUp *dial_up, KdAttemptFunc func, void *user)
 {
     KdAttempt *attempt = g_rc_box_new0(KdAttempt);
+    gboolean is_local;
 
     attempt->dial_up = dial_up;
     attempt->func = func;
@@ -140,7 +155,8 @@ kd_attempt_new(const KdDialUp *dial_up, KdAttemptFunc func, void *user)
         attempt->waiting = kd_waiting_new(dial_up, on_come, attempt);
         return attempt;
     }
-    attempt->timer_id = g_timeout_add(MOST_MS, on_late, attempt);
+    is_local = (dial_up->transport->caps & KD_TRANSPORT_LOCAL) != 0;
+    start_timer(attempt, is_local ? LOCAL_MOST_MS : MOST_MS);
     attempt->dialling = g_cancellable_new();
     kd_dialer_connect_async(dial_up->host, dial_up->transport, dial_up->params, attempt->dialling,
                             on_dialled, g_rc_box_acquire(attempt));

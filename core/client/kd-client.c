@@ -9,6 +9,9 @@
 #include "kd-notice.h"
 #include "kd-outcome.h"
 #include "kd-params.h"
+#include "kd-secret.h"
+
+#include <string.h>
 
 #define FOLDER_NAME "kdsrv/debuggers"
 
@@ -86,6 +89,19 @@ find_profile(const KdClientOptions *options, KdProfile **profile, GError **error
     return *profile != NULL;
 }
 
+/* The plan has them now, and knows which part of them is a secret. */
+static void
+forget_strings(const KdClientOptions *options)
+{
+    char *const texts[] = {options->connection, options->server, options->trans};
+
+    for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
+        if (texts[i] != NULL) {
+            kd_secret_wipe(texts[i], strlen(texts[i]));
+        }
+    }
+}
+
 /* Wrong usage is found before anything is opened. */
 static int
 hand_over(const KdClientOptions *options, const KdRegistry *registry)
@@ -96,6 +112,7 @@ hand_over(const KdClientOptions *options, const KdRegistry *registry)
     g_autoptr(KdProfile) profile = NULL;
     KdHandover handover = {0};
 
+    forget_strings(options);
     if (plan == NULL || !choose_kind(options, &handover, &error) ||
         !find_profile(options, &profile, &error)) {
         return print_failure(error, KD_EXIT_USAGE);
@@ -115,7 +132,7 @@ hand_over(const KdClientOptions *options, const KdRegistry *registry)
 
 /**
  * kd_client_run:
- * @options: the command line
+ * @options: the command line; what may have a secret in it is wiped
  * @registry: loaded plugins
  *
  * Lists links, or hands one to the debugger. Wrong usage is found before anything is opened.
@@ -142,8 +159,13 @@ kd_client_build_help(void)
         "The link:\n"
         "  -k '%s'\n"
         "      over a connection server; the quotes keep the shell from tearing @{...} apart\n"
+        "      CLIENT-TRANSPORT is such as tcp:server=HOST,port=N, ssl:server=HOST,port=N or\n"
+        "      npipe:server=HOST,pipe=NAME (kd --help-transport ssl has all keys); with\n"
+        "      clicon=HOST instead of server=HOST kd waits until that server dials it\n"
         "  -k LINK\n"
         "      on this machine, as com:pipe,port=/run/vm.sock\n"
+        "At a terminal kd asks for a password that the server wants and the string does not have,\n"
+        "and whether an unknown certificate is the right one; certuser=THUMBPRINT answers that.\n"
         "\n"
         "The debugger gets the link in exactly one of these ways:\n"
         "  --stdio                    stdin and stdout: target remote | kd -k ... --stdio\n"

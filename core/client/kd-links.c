@@ -8,6 +8,7 @@
 #include "kd-loop.h"
 #include "kd-notice.h"
 #include "kd-outcome.h"
+#include "kd-secret.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -181,6 +182,7 @@ kd_links_run(const KdClientOptions *options, const KdRegistry *registry)
 
     if (check_options(options, &error) && options->server != NULL) {
         plan = kd_plan_new_listing(options->server, &error);
+        kd_secret_wipe(options->server, strlen(options->server));
     }
     if (error != NULL || (plan != NULL && !kd_connection_resolve(plan, registry, &error))) {
         kd_notice_print("%s", error->message);

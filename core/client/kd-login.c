@@ -135,7 +135,8 @@ choose_without(KdLogin *login, const KdHello *hello, GError **error)
     }
     login->wants_password = offers(hello, KD_SCRAM_PLAIN) || offers(hello, KD_SCRAM_BOUND);
     if (login->wants_password) {
-        kd_outcome_set_auth_error(error, "the server wants a password");
+        kd_outcome_set_auth_error(error,
+                                  "the server wants a password: give password= or password-file=");
     } else {
         kd_outcome_set_auth_error(error, "the server offers no mechanism that this kd knows");
     }

@@ -271,16 +271,6 @@ take_listed(KdRemote *remote)
 }
 
 static void
-add_hint(const KdLogin *login, GError *error)
-{
-    if (login->wants_password) {
-        g_autofree char *why = g_steal_pointer(&error->message);
-
-        error->message = g_strconcat(why, ": give password= or password-file=", NULL);
-    }
-}
-
-static void
 on_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payload, void *user)
 {
     KdRemote *remote = user;
@@ -300,7 +290,6 @@ on_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payload, vo
             g_clear_error(&error);
             dial_with_password(remote);
         } else {
-            add_hint(&remote->login, error);
             fail_session(remote, error);
         }
         return;
