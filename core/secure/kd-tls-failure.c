@@ -3,6 +3,7 @@
 #include "kd-tls-failure-private.h"
 
 #include "kd-tls-stream.h"
+#include "kd-tls-text.h"
 
 #include <errno.h>
 #include <string.h>
@@ -149,6 +150,7 @@ GError *
 kd_tls_failure_build(const KdTlsSession *session, int code)
 {
     const char *peer = get_peer_name(session);
+    GError *error = NULL;
 
     if (!is_tls(session)) {
         return build_not_tls(session);
@@ -176,8 +178,8 @@ kd_tls_failure_build(const KdTlsSession *session, int code)
                            "could tell a man in the middle",
                            peer);
     default:
-        return g_error_new(KD_ERROR, KD_ERROR_TLS, "the TLS handshake with %s failed: %s", peer,
-                           gnutls_strerror(code));
+        kd_tls_text_set_error(&error, code, "the TLS handshake with %s failed", peer);
+        return error;
     }
 }
 

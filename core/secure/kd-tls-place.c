@@ -113,9 +113,15 @@ kd_tls_place_build_server_name(GVariant *params)
 {
     const char *host = get_host(params);
 
-    if (*host == '\0' || (is_pipe(params) && is_local(host)) || g_hostname_is_ip_address(host) ||
-        strspn(host, ".") == strlen(host)) {
+    gsize len = strlen(host);
+
+    /* the dot that ends an absolute name is no part of it there */
+    while (len > 0 && host[len - 1] == '.') {
+        len--;
+    }
+    if (len == 0 || (is_pipe(params) && is_local(host)) || g_hostname_is_ip_address(host) ||
+        strchr(host, ':') != NULL) {
         return NULL;
     }
-    return g_strdup(host);
+    return g_strndup(host, len);
 }

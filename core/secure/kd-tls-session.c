@@ -3,6 +3,7 @@
 #include "kd-tls-session-private.h"
 
 #include "kd-endpoint.h"
+#include "kd-tls-text.h"
 
 #include <errno.h>
 #include <stdalign.h>
@@ -353,8 +354,8 @@ set_up(KdTlsSession *session, GError **error)
         code = gnutls_server_name_set(session->gnutls, GNUTLS_NAME_DNS, name, strlen(name));
     }
     if (code != 0) {
-        g_set_error(error, KD_ERROR, KD_ERROR_TLS, "TLS can't begin: %s%s%s", gnutls_strerror(code),
-                    place != NULL ? ": " : "", place != NULL ? place : "");
+        kd_tls_text_set_error(error, code, "TLS can't begin%s%s", place != NULL ? ": " : "",
+                              place != NULL ? place : "");
         return FALSE;
     }
     if (is_server) {
@@ -391,7 +392,7 @@ kd_tls_session_new(KdTlsConfig *config, GError **error)
     session->config = kd_tls_config_ref(config);
     if (code != 0) {
         session->gnutls = NULL;
-        g_set_error(error, KD_ERROR, KD_ERROR_TLS, "TLS can't begin: %s", gnutls_strerror(code));
+        kd_tls_text_set_error(error, code, "TLS can't begin");
         return NULL;
     }
     return set_up(session, error) ? g_steal_pointer(&session) : NULL;

@@ -151,11 +151,16 @@ test_server_names(void)
     g_autoptr(GVariant) pipe = new_params("{'server': <'.'>, 'pipe': <'kd'>}");
     g_autoptr(GVariant) name = new_params("{'server': <'labhost'>}");
     g_autoptr(GVariant) address = new_params("{'server': <'127.0.0.1'>}");
+    g_autoptr(GVariant) absolute = new_params("{'server': <'labhost.'>}");
+    g_autoptr(GVariant) scoped = new_params("{'server': <'fe80::1%eth0'>}");
     g_autofree char *of_name = kd_tls_place_build_server_name(name);
+    g_autofree char *of_absolute = kd_tls_place_build_server_name(absolute);
 
     g_assert_null(kd_tls_place_build_server_name(pipe));
     g_assert_null(kd_tls_place_build_server_name(address));
+    g_assert_null(kd_tls_place_build_server_name(scoped));
     g_assert_cmpstr(of_name, ==, "labhost");
+    g_assert_cmpstr(of_absolute, ==, "labhost");
 }
 
 int
