@@ -266,7 +266,6 @@ kd_tls_session_end(KdTlsSession *session)
         if (done < len && session->out_error == 0) {
             keep_out(session, out_shared + done, len - done, TRUE);
         }
-        /* Ciphertext is no secret, but the next session has no business with it either. */
     }
     if (session->in_at == session->in_len) {
         drop_in(session);

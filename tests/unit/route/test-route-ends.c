@@ -315,6 +315,38 @@ test_sipping_peer(void)
     kd_loop_stop();
 }
 
+/* Only the core may put a layer over a descriptor. */
+static void
+test_stray_stream(void)
+{
+    g_autoptr(GError) error = NULL;
+    Fixture fixture = {.line_fd = -1};
+    KdEndpoint endpoint;
+    uint8_t buf[32];
+    int peer[2];
+    int line[2];
+
+    g_assert_true(kd_loop_start(&error));
+    fixture.route = kd_route_new(&funcs, &fixture);
+    kd_test_pair(peer);
+    kd_test_pair(line);
+    give_sipping(&endpoint);
+    endpoint.fd = peer[1];
+    g_assert_true(kd_route_join(fixture.route, KD_SIDE_PEER, &endpoint, &error));
+    kd_endpoint_init(&endpoint);
+    kd_endpoint_take_fd(&endpoint, line[1], 0, NULL);
+    g_assert_true(kd_route_join(fixture.route, KD_SIDE_LINE, &endpoint, &error));
+    g_assert_cmpint(write(line[0], "0123456789", 10), ==, 10);
+    kd_test_settle();
+    g_assert_cmpint(read(peer[0], buf, sizeof buf), ==, 10);
+    kd_route_free(fixture.route);
+    g_assert_cmpint(read(peer[0], buf, sizeof buf), ==, 0);
+    close(peer[0]);
+    close(line[0]);
+    kd_test_settle();
+    kd_loop_stop();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -327,5 +359,6 @@ main(int argc, char **argv)
     g_test_add_func("/route/ends/a-line-gone-after-its-half-is-told",
                     test_line_gone_after_its_half);
     g_test_add_func("/route/ends/a-stream-that-takes-little-gets-all", test_sipping_peer);
+    g_test_add_func("/route/ends/a-stream-beside-a-descriptor-is-not-used", test_stray_stream);
     return g_test_run();
 }

@@ -196,6 +196,7 @@ test_early_words(void)
     scene_clear(&scene);
 }
 
+/* Two hundred of them keep a reader from its bytes, but not from its next turn. */
 static void
 test_warning(void)
 {
@@ -204,8 +205,11 @@ test_warning(void)
     scene_connect(&scene, KD_TLS_SERVER, ONLY_TLS_12, 0);
     kd_test_talk_begin(&scene.talk, &scene.shake.endpoint, 1, 2);
     say(&scene, 0, 30000);
-    g_assert_cmpint(gnutls_alert_send(scene.foreign, GNUTLS_AL_WARNING, GNUTLS_A_USER_CANCELED), ==,
-                    0);
+    for (int i = 0; i < 200; i++) {
+        int code = gnutls_alert_send(scene.foreign, GNUTLS_AL_WARNING, GNUTLS_A_USER_CANCELED);
+
+        g_assert_cmpint(code, ==, 0);
+    }
     say(&scene, 30000, 30000);
     kd_test_wait(has_heard, &scene);
     scene_clear(&scene);
