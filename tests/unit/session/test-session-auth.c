@@ -2,8 +2,12 @@
 /* Who is let in where a password is asked for, and what those are told who are not. */
 #include "kd-test-stage.h"
 
+#include "kd-cert-store.h"
 #include "kd-scram.h"
+#include "kd-tls-handshake.h"
 #include "kd-transcript.h"
+
+#include <glib/gstdio.h>
 
 #include <string.h>
 
@@ -514,9 +518,147 @@ test_drips(KdStageFixture *f, gconstpointer user)
     g_assert_cmpuint(f->stage.n_authenticated, ==, 0);
 }
 
+/* ---- over TLS ---- */
+
+static char *folder;
+
+static void
+remove_all(const char *path)
+{
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    const char *name = NULL;
+
+    while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+        g_autofree char *each = g_build_filename(path, name, NULL);
+
+        remove_all(each);
+    }
+    (void)g_remove(path);
+}
+
+/* (transfer full): thumbprint of the certificate that the stage's door shows from now on */
+static char *
+ask_for_tls(KdStage *stage)
+{
+    KdTransport transport = {
+        .struct_size = sizeof transport, .caps = KD_TRANSPORT_TLS, .scheme = "ssl"};
+    g_autoptr(GVariant) params =
+        g_variant_ref_sink(g_variant_new_parsed("{'certuser': <'labhost'>}"));
+    g_autoptr(GError) error = NULL;
+    char *pin = NULL;
+
+    if (folder == NULL) {
+        folder = g_dir_make_tmp("kdsrv-auth-XXXXXX", NULL);
+        g_assert_true(g_setenv("XDG_CONFIG_HOME", folder, TRUE));
+    } else {
+        g_autofree char *old = g_build_filename(folder, "kdsrv", NULL);
+
+        remove_all(old);
+    }
+    pin = kd_cert_store_make(KD_CERT_STORE_USER, "labhost", &error);
+    g_assert_no_error(error);
+    stage->door = kd_door_new(KD_TLS_SERVER, &transport, params, NULL, &error);
+    g_assert_no_error(error);
+    return pin;
+}
+
+static void
+on_shaken(KdEndpoint *endpoint, const KdTlsPeer *peer, const GError *error, void *user)
+{
+    (void)peer;
+    g_assert_no_error(error);
+    *(KdEndpoint *)user = *endpoint;
+    kd_endpoint_init(endpoint);
+}
+
+static gboolean
+on_time(gpointer user_data)
+{
+    *(gboolean *)user_data = TRUE;
+    return G_SOURCE_REMOVE;
+}
+
+/* TLS after three seconds, and nothing in it: what is left is seven. */
+static void
+test_tls_and_silence(KdStageFixture *f, gconstpointer user)
+{
+    g_autofree char *pin = ask_for_tls(&f->stage);
+    g_autoptr(GVariant) params = g_variant_ref_sink(
+        g_variant_new_parsed("{'server': <'labhost'>, 'port': <uint64 1>, 'certuser': <%s>}", pin));
+    g_autoptr(KdTlsConfig) config = kd_tls_config_new(KD_TLS_CLIENT, "ssl", params, NULL);
+    g_autoptr(KdTlsHandshake) handshake = NULL;
+    gint64 start_us = g_get_monotonic_time();
+    gboolean is_time = FALSE;
+    KdEndpoint base;
+    KdEndpoint inside;
+
+    (void)user;
+    kd_endpoint_init(&base);
+    kd_endpoint_init(&inside);
+    kd_stage_connect(&f->stage, &f->client);
+    g_timeout_add_seconds(3, on_time, &is_time);
+    KD_AWAIT(is_time);
+    kd_endpoint_take_fd(&base, f->client.fd, KD_ENDPOINT_HALF_CLOSE, NULL);
+    f->client.fd = -1;
+    handshake = kd_tls_handshake_new(config, &base, on_shaken, &inside, NULL);
+    g_assert_nonnull(handshake);
+    KD_AWAIT(f->stage.n_ended == 1);
+    g_assert_true(inside.fd >= 0 || inside.stream != NULL);
+    g_assert_cmpint(g_get_monotonic_time() - start_us, <=, DEADLINE_US + G_USEC_PER_SEC / 2);
+    g_assert_cmpint(g_get_monotonic_time() - start_us, >=, DEADLINE_US - 2 * G_USEC_PER_SEC);
+    kd_endpoint_clear(&inside);
+}
+
+/* A session without TLS can't say anything, so it ends at once, and in silence. */
+static void
+test_closed_before_tls(KdStageFixture *f, gconstpointer user)
+{
+    (void)user;
+    g_free(ask_for_tls(&f->stage));
+    kd_stage_connect(&f->stage, &f->client);
+    kd_stage_settle();
+    kd_session_close(f->stage.session, KD_CLOSE_GOING_AWAY, "the server is ending");
+    g_assert_cmpuint(f->stage.n_ended, ==, 1);
+    KD_AWAIT((kd_test_client_read(&f->client), f->client.has_ended));
+    g_assert_cmpuint(f->client.in->len, ==, 0);
+}
+
+static void
+test_gone_before_tls(KdStageFixture *f, gconstpointer user)
+{
+    (void)user;
+    g_free(ask_for_tls(&f->stage));
+    kd_stage_connect(&f->stage, &f->client);
+    kd_stage_settle();
+    kd_test_client_vanish(&f->client);
+    kd_stage_await_ended(&f->stage);
+    g_assert_cmpuint(f->stage.n_authenticated + f->stage.n_refused, ==, 0);
+}
+
+/* Frames that came before TLS are not taken for frames, and are not answered with frames. */
+static void
+test_frames_instead_of_tls(KdStageFixture *f, gconstpointer user)
+{
+    static const uint8_t magic[] = {0x89, 'K', 'D', 'S'};
+
+    (void)user;
+    g_free(ask_for_tls(&f->stage));
+    kd_stage_connect(&f->stage, &f->client);
+    kd_test_client_send_preamble(&f->client, KD_PROTOCOL_MAJOR);
+    kd_test_client_send_hello(&f->client);
+    kd_test_client_send_auth(&f->client, KD_MECHANISM_NONE);
+    kd_test_client_send_open(&f->client, "fake:name=1");
+    kd_stage_await_ended(&f->stage);
+    KD_AWAIT((kd_test_client_read(&f->client), f->client.has_ended));
+    g_assert_null(memmem(f->client.in->data, f->client.in->len, magic, sizeof magic));
+    g_assert_cmpuint(f->stage.n_authenticated, ==, 0);
+}
+
 int
 main(int argc, char **argv)
 {
+    int status;
+
     g_test_init(&argc, &argv, NULL);
     kd_stage_add("/auth/right-password-opens", test_right);
     kd_stage_add("/auth/one-mechanism-is-offered", test_one_mechanism);
@@ -543,5 +685,13 @@ main(int argc, char **argv)
     kd_stage_add_once("/auth/server-may-end-meanwhile", test_closed_meanwhile);
     kd_stage_add("/auth/nothing-is-heard-meanwhile", test_talking_meanwhile);
     kd_stage_add_once("/deadline/dripping-does-not-extend-it", test_drips);
-    return g_test_run();
+    kd_stage_add_once("/deadline/tls-does-not-extend-it", test_tls_and_silence);
+    kd_stage_add("/tls/session-can-be-closed-before", test_closed_before_tls);
+    kd_stage_add("/tls/client-may-leave-before", test_gone_before_tls);
+    kd_stage_add("/tls/frames-before-are-not-heard", test_frames_instead_of_tls);
+    status = g_test_run();
+    if (folder != NULL) {
+        remove_all(folder);
+    }
+    return status;
 }
