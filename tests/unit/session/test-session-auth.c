@@ -650,7 +650,8 @@ test_frames_instead_of_tls(KdStageFixture *f, gconstpointer user)
     kd_test_client_send_open(&f->client, "fake:name=1");
     kd_stage_await_ended(&f->stage);
     KD_AWAIT((kd_test_client_read(&f->client), f->client.has_ended));
-    g_assert_null(memmem(f->client.in->data, f->client.in->len, magic, sizeof magic));
+    g_assert_true(f->client.in->len == 0 ||
+                  memmem(f->client.in->data, f->client.in->len, magic, sizeof magic) == NULL);
     g_assert_cmpuint(f->stage.n_authenticated, ==, 0);
 }
 
