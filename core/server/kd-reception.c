@@ -106,5 +106,6 @@ kd_reception_take(KdListener *listener, KdEndpoint *endpoint, const char *peer, 
         return;
     }
     g_hash_table_add(server->sessions, session);
+    kd_heap_note(&server->heap, g_hash_table_size(server->sessions));
     kd_strangers_add(server->strangers, source, session);
 }

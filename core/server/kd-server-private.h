@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kd-entrance.h"
+#include "kd-heap.h"
 #include "kd-penalties.h"
 #include "kd-server.h"
 #include "kd-session.h"
@@ -19,6 +20,7 @@ struct KdServer {
     GHashTable *sessions;   /* (element-type KdSession) */
     KdStrangers *strangers;
     KdPenalties *penalties;
+    KdHeap heap;
     uint64_t last_id;
     KdTick stopping;
     guint n_stopping_ticks;

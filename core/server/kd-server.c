@@ -59,6 +59,7 @@ kd_server_free(KdServer *server)
     g_hash_table_unref(server->sessions);
     kd_strangers_free(server->strangers);
     kd_penalties_free(server->penalties);
+    kd_heap_clear(&server->heap);
     kd_password_unref(server->password);
     kd_inventory_free(server->scope.inventory);
     kd_link_table_free(server->scope.links);
@@ -121,6 +122,7 @@ kd_server_forget_session(KdServer *server, KdSession *session)
 {
     kd_strangers_remove(server->strangers, session);
     g_hash_table_remove(server->sessions, session);
+    kd_heap_note(&server->heap, g_hash_table_size(server->sessions));
     check_stopped(server);
 }
 
