@@ -12,6 +12,7 @@
 #include "kd-server.h"
 #include "kd-standard-files.h"
 
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <locale.h>
 #include <signal.h>
@@ -27,7 +28,7 @@ typedef struct {
     KdServer *server;
     GCancellable *asking; /* (nullable): the password is asked for */
     KdPassword *answer;   /* (nullable): what was typed            */
-    gboolean has_terminal;
+    gboolean ends_with_terminal;
     gboolean is_started;
     int status;
 } KdProgram;
@@ -181,13 +182,33 @@ reload(KdProgram *program)
     kd_notify("READY=1");
 }
 
-/* From an administrator, or from a terminal that has gone and takes the server with it */
+static gboolean
+has_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return fd >= 0;
+}
+
+/* Nobody forgets a server whose window is closed; what nohup has started is to stay. */
+static gboolean
+ends_with_terminal(void)
+{
+    struct sigaction action;
+
+    return has_terminal() && sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler != SIG_IGN;
+}
+
+/* From an administrator, or from a terminal that has gone */
 static gboolean
 on_hangup(gpointer user_data)
 {
     KdProgram *program = user_data;
 
-    if (program->has_terminal && !isatty(STDERR_FILENO)) {
+    if (program->ends_with_terminal && !has_terminal()) {
         stop(program);
     } else if (program->is_started) {
         reload(program);
@@ -295,7 +316,7 @@ serve(KdRegistry *registry)
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     KdProgram program = {.loop = loop,
                          .server = server,
-                         .has_terminal = isatty(STDERR_FILENO),
+                         .ends_with_terminal = ends_with_terminal(),
                          .status = EXIT_CLEAN};
     g_autoptr(GError) error = NULL;
 

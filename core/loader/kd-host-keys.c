@@ -5,7 +5,8 @@
 #define FORMS_SERVER (KD_PARAM_SERVER | KD_PARAM_SERVER_CLICON)
 #define FORMS_CLIENT (KD_PARAM_CLIENT | KD_PARAM_CLIENT_CLICON)
 
-#define MAX_PASSWORD_BYTES 12u   /* as documented; a file has no such limit          */
+#define MAX_PASSWORD_BYTES 12u /* as documented; a file has no such limit          */
+#define MAX_PATH_BYTES     1024u
 #define MAX_CERT_BYTES     1024u /* a pkcs11: URI can be long                        */
 
 /* Groups of ours in the tables below; set anew to numbers that the plugin's table does not use */
@@ -65,11 +66,18 @@ static const KdParamSpec password_rows[] = {
      .help = "letters and digits, case-sensitive; both sides must have the same one"},
     {.key = "password-file",
      .type = KD_PARAM_PATH,
-     .flags = KD_PARAM_EXTENSION | KD_PARAM_SECRET,
+     .flags = KD_PARAM_EXTENSION | KD_PARAM_SECRET | FORMS_SERVER,
      .group = GROUP_PASSWORD,
-     .max_len = 1024,
+     .max_len = MAX_PATH_BYTES,
      .placeholder = "PATH",
      .help = "file that has the password, of any length, or what --make-verifier has printed"},
+    {.key = "password-file",
+     .type = KD_PARAM_PATH,
+     .flags = KD_PARAM_EXTENSION | KD_PARAM_SECRET | FORMS_CLIENT,
+     .group = GROUP_PASSWORD,
+     .max_len = MAX_PATH_BYTES,
+     .placeholder = "PATH",
+     .help = "file that has the password, of any length"},
     {0},
 };
 
@@ -91,13 +99,13 @@ static const KdParamSpec trust_rows[] = {
     {.key = "ca",
      .type = KD_PARAM_PATH,
      .flags = KD_PARAM_EXTENSION | FORMS_SERVER,
-     .max_len = 1024,
+     .max_len = MAX_PATH_BYTES,
      .placeholder = "PATH",
      .help = "file or folder of those who may vouch for clients"},
     {.key = "ca",
      .type = KD_PARAM_PATH,
      .flags = KD_PARAM_EXTENSION | FORMS_CLIENT,
-     .max_len = 1024,
+     .max_len = MAX_PATH_BYTES,
      .placeholder = "PATH",
      .help = "file or folder of those who may vouch for the server"},
     {0},
