@@ -2,6 +2,7 @@
 /* What guards kdsrv's transports, as its command line says it: exit statuses and messages. */
 #include "kd-e2e-certs.h"
 #include "kd-e2e-places.h"
+#include "kd-e2e-terminal.h"
 
 #include <glib/gstdio.h>
 #include <signal.h>
@@ -37,9 +38,10 @@ check_refused(const char *transport, int status, const char *first, const char *
 static char *
 check_served(KdE2eStage *stage, const char *transport)
 {
-    g_autofree char *line = kd_e2e_stage_serve(stage, NULL, "-t", transport, NULL);
-    char *said = g_strdup(kd_e2e_program_get_text(stage->server, KD_E2E_STDERR));
+    char *said;
 
+    g_free(kd_e2e_stage_serve(stage, NULL, "-t", transport, NULL));
+    said = g_strdup(kd_e2e_program_get_text(stage->server, KD_E2E_STDERR));
     kd_e2e_stage_stop(stage);
     return said;
 }
@@ -279,17 +281,76 @@ test_plain_beyond_loopback(KdE2eStage *stage, gconstpointer unused)
 static void
 test_ask(KdE2eStage *stage, gconstpointer unused)
 {
+    g_auto(KdE2eTerminal) terminal = {0};
+    g_autofree char *transport = kd_e2e_stage_build_listen(stage, "tcp:");
+    g_autoptr(KdE2eProgram) server = NULL;
+    g_autofree char *line = NULL;
+
+    (void)unused;
+    kd_e2e_terminal_set_up(&terminal, NULL);
+    server = kd_e2e_stage_run("kdsrv", &terminal.setup, "-t", transport, "--ask-password", NULL);
+    kd_e2e_terminal_await(&terminal, "Password for clients: ");
+    g_assert_false(kd_e2e_terminal_has_echo(&terminal));
+    kd_e2e_terminal_type(&terminal, "Canary1\r");
+    line = kd_e2e_program_await(server, KD_E2E_STDERR, "kdsrv: ready: ");
+    g_assert_null(strstr(line, "no password"));
+    g_assert_true(kd_e2e_terminal_has_echo(&terminal));
+    kd_e2e_program_signal(server, SIGTERM);
+    g_assert_cmpint(kd_e2e_program_wait(server), ==, 0);
+    g_assert_null(strstr(terminal.screen->str, "Canary1"));
+}
+
+static void
+test_ask_nobody(KdE2eStage *stage, gconstpointer unused)
+{
     g_autofree char *transport = kd_e2e_stage_build_listen(stage, "tcp:");
     g_autoptr(KdE2eProgram) server =
         kd_e2e_stage_run("kdsrv", NULL, "-t", transport, "--ask-password", NULL);
 
     (void)unused;
-    /* Without a terminal of its own: the tests may have one, and nobody is at it. */
-    if (kd_e2e_program_is_running(server)) {
-        kd_e2e_program_signal(server, SIGTERM);
-    }
-    (void)kd_e2e_program_wait(server);
+    g_assert_cmpint(kd_e2e_program_wait(server), ==, 1);
+    g_assert_nonnull(strstr(kd_e2e_program_get_text(server, KD_E2E_STDERR), "--ask-password: "));
     g_assert_null(strstr(kd_e2e_program_get_text(server, KD_E2E_STDERR), "kdsrv: ready"));
+}
+
+static void
+test_ask_twice_for_a_verifier(KdE2eStage *stage, gconstpointer unused)
+{
+    g_auto(KdE2eTerminal) terminal = {0};
+    KdE2eSetup setup;
+    g_autoptr(KdE2eProgram) maker = NULL;
+
+    (void)stage;
+    (void)unused;
+    kd_e2e_terminal_set_up(&terminal, NULL);
+    setup = terminal.setup;
+    setup.stdin_path = terminal.name;
+    maker = kd_e2e_stage_run("kdsrv", &setup, "--make-verifier", NULL);
+    kd_e2e_terminal_await(&terminal, "Password: ");
+    kd_e2e_terminal_type(&terminal, "Canary1\r");
+    kd_e2e_terminal_await(&terminal, "once more: ");
+    kd_e2e_terminal_type(&terminal, "Canary2\r");
+    g_assert_cmpint(kd_e2e_program_wait(maker), ==, 1);
+    g_assert_nonnull(strstr(kd_e2e_program_get_text(maker, KD_E2E_STDERR), "two passwords"));
+    g_assert_cmpstr(kd_e2e_program_get_text(maker, KD_E2E_STDOUT), ==, "");
+}
+
+/* A server whose window is closed would be one that everybody forgets. */
+static void
+test_hang_up(KdE2eStage *stage, gconstpointer unused)
+{
+    g_auto(KdE2eTerminal) terminal = {0};
+    g_autofree char *transport = kd_e2e_stage_build_listen(stage, "tcp:");
+    g_autoptr(KdE2eProgram) server = NULL;
+
+    (void)unused;
+    kd_e2e_terminal_set_up(&terminal, NULL);
+    server = kd_e2e_stage_run("kdsrv", &terminal.setup, "-v", "-t", transport, NULL);
+    g_free(kd_e2e_program_await(server, KD_E2E_STDERR, "kdsrv: ready: "));
+    kd_e2e_program_signal(server, SIGHUP);
+    g_free(kd_e2e_program_await(server, KD_E2E_STDERR, "reload: certificates, keys"));
+    kd_e2e_terminal_clear(&terminal);
+    g_assert_cmpint(kd_e2e_program_wait(server), ==, 0);
 }
 
 /* ---- what kdsrv makes ---- */
@@ -441,7 +502,11 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/doors/password/is-missed-where-it-is-missing", test_some_open);
     kd_e2e_add("/e2e/doors/password/alone-beyond-the-loopback-is-warned-of",
                test_plain_beyond_loopback);
-    kd_e2e_add("/e2e/doors/password/is-not-asked-of-nobody", test_ask);
+    kd_e2e_add("/e2e/doors/password/is-asked-for", test_ask);
+    kd_e2e_add("/e2e/doors/password/is-not-asked-of-nobody", test_ask_nobody);
+    kd_e2e_add("/e2e/doors/password/of-a-verifier-is-asked-for-twice",
+               test_ask_twice_for_a_verifier);
+    kd_e2e_add("/e2e/doors/terminal/that-has-gone-takes-the-server-along", test_hang_up);
     kd_e2e_add("/e2e/doors/make/certificate-that-serves", test_make_cert);
     kd_e2e_add("/e2e/doors/make/certificate-of-the-machine", test_make_cert_for_machine);
     kd_e2e_add("/e2e/doors/make/verifier-that-serves", test_make_verifier);
