@@ -108,6 +108,7 @@ move_password(KdDialUp *dial_up)
     }
     g_variant_dict_remove(&dict, "password");
     g_variant_dict_remove(&dict, "password-file");
+    kd_secret_wipe_value(dial_up->params, "password");
     g_variant_unref(dial_up->params);
     dial_up->params = g_variant_ref_sink(g_variant_dict_end(&dict));
 }

@@ -78,6 +78,8 @@ take_server_form(KdPlan *plan, const char *items, GError **error)
     }
     (void)g_variant_lookup(params, "server", "s", &plan->server);
     (void)g_variant_lookup(params, "trans", "s", &plan->trans);
+    kd_secret_wipe_value(params, "server");
+    kd_secret_wipe_value(params, "trans");
     return TRUE;
 }
 

@@ -97,22 +97,38 @@ is_same(GInetAddress *one, GInetAddress *other)
     return one_len == other_len && memcmp(one_bytes, other_bytes, one_len) == 0;
 }
 
-/* A transport that has no addresses knows by itself whom it lets in. */
+static gboolean
+is_loopback(GInetAddress *address)
+{
+    static const uint8_t last[16] = {[15] = 1};
+    gsize len;
+    const uint8_t *bytes = get_bytes(address, &len);
+
+    return len == 4 ? bytes[0] == 127 : memcmp(bytes, last, sizeof last) == 0;
+}
+
+/* Who has no address can't be told from others. A name of this machine may have another loopback
+ * address (127.0.1.1) than the one that it dials itself from. */
 static gboolean
 is_server(const KdWaiting *waiting, const KdEndpoint *endpoint)
 {
     struct sockaddr_storage bytes;
     socklen_t len = sizeof bytes;
+    gboolean is_name = !g_hostname_is_ip_address(waiting->server);
     g_autoptr(GSocketAddress) address = NULL;
+    GInetAddress *peer;
 
     if (endpoint->fd < 0 || getpeername(endpoint->fd, (struct sockaddr *)&bytes, &len) != 0) {
         return FALSE;
     }
     address = g_socket_address_new_from_native(&bytes, len);
+    if (!G_IS_INET_SOCKET_ADDRESS(address)) {
+        return FALSE;
+    }
+    peer = g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(address));
     for (const GList *each = waiting->addresses; each != NULL; each = each->next) {
-        if (G_IS_INET_SOCKET_ADDRESS(address) &&
-            is_same(g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(address)),
-                    each->data)) {
+        if (is_same(peer, each->data) ||
+            (is_name && is_loopback(peer) && is_loopback(each->data))) {
             return TRUE;
         }
     }

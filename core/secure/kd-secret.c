@@ -134,6 +134,23 @@ kd_secret_free_text(char *text)
 }
 
 /**
+ * kd_secret_wipe_value:
+ * @values: a{sv} that is about to be freed
+ * @key: of a text that is not to be used any more, by whoever else holds it
+ *
+ * Overwrites a text where GLib keeps it; it does nothing of the kind itself.
+ */
+void
+kd_secret_wipe_value(GVariant *values, const char *key)
+{
+    const char *text = NULL;
+
+    if (g_variant_lookup(values, key, "&s", &text)) {
+        kd_secret_wipe((char *)text, strlen(text));
+    }
+}
+
+/**
  * kd_secret_guard_process:
  *
  * From now on the process leaves no core dump, and no other process of its user reads its memory.

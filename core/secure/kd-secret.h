@@ -13,6 +13,7 @@ const char *kd_secret_get_text(const KdSecret *secret);
 gsize kd_secret_get_len(const KdSecret *secret);
 void kd_secret_wipe(void *bytes, gsize len_bytes);
 void kd_secret_free_text(char *text);
+void kd_secret_wipe_value(GVariant *values, const char *key);
 void kd_secret_guard_process(void);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdSecret, kd_secret_unref)
