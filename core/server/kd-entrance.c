@@ -225,6 +225,31 @@ kd_entrance_build_name(const KdEntrance *entrance)
                                          entrance->params, NULL);
 }
 
+/* A name may lead anywhere, but for the one that everybody knows. */
+static gboolean
+is_loopback(const char *host)
+{
+    g_autoptr(GInetAddress) address = g_inet_address_new_from_string(host);
+
+    return address != NULL ? g_inet_address_get_is_loopback(address)
+                           : g_ascii_strcasecmp(host, "localhost") == 0;
+}
+
+/* Whether what passes there stays on this machine */
+static gboolean
+is_local(const KdEntrance *entrance)
+{
+    const char *client = NULL;
+
+    if ((entrance->transport->caps & KD_TRANSPORT_LOCAL) != 0) {
+        return TRUE;
+    }
+    if (entrance->is_clicon) {
+        return g_variant_lookup(entrance->params, "clicon", "&s", &client) && is_loopback(client);
+    }
+    return entrance->listener != NULL && kd_listener_is_local(entrance->listener);
+}
+
 /**
  * kd_entrance_warn:
  * @entrance: open
@@ -238,9 +263,7 @@ kd_entrance_warn(const KdEntrance *entrance)
     g_autofree char *name = NULL;
 
     if (entrance->door == NULL || kd_door_get_password(entrance->door) == NULL ||
-        kd_door_get_tls(entrance->door) != NULL ||
-        (entrance->listener != NULL && kd_listener_is_local(entrance->listener)) ||
-        (entrance->transport->caps & KD_TRANSPORT_LOCAL) != 0) {
+        kd_door_get_tls(entrance->door) != NULL || is_local(entrance)) {
         return;
     }
     name = kd_entrance_build_name(entrance);

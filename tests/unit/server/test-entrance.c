@@ -143,8 +143,10 @@ test_warning(Fixture *f, gconstpointer user)
     (void)user;
     g_test_expect_message("kdsrv-server", G_LOG_LEVEL_MESSAGE,
                           "call:Clicon=x,Password=*: the password is not sent, but *use ssl*");
+    kd_room_set_refusals(G_MAXUINT, NULL);
     start(f, "call:clicon=x,password=Secret1 sock:port=0,password=Secret1 "
-             "fake:name=1,password=Secret1");
+             "fake:name=1,password=Secret1 call:clicon=LOCALHOST,password=Secret1 "
+             "call:clicon=127.0.0.2,password=Secret1 call:clicon=::1,password=Secret1");
     g_test_assert_expected_messages();
 }
 
