@@ -49,7 +49,7 @@ take_client_hello(void)
     int listener = kd_e2e_listen(&port);
     g_autofree char *place = g_strdup_printf(HERE ":%u", port);
     const char *const argv[] = {"openssl", "s_client", "-connect", place, NULL};
-    g_autoptr(KdE2eProgram) openssl = kd_e2e_program_new(argv, NULL);
+    KdE2eProgram *openssl = kd_e2e_program_new(argv, NULL);
     int fd = kd_e2e_accept(listener);
     guint8 record[5 + 65535];
     gsize len;
@@ -60,6 +60,7 @@ take_client_hello(void)
     kd_e2e_read(fd, record + 5, len);
     close(fd);
     close(listener);
+    kd_e2e_program_free(openssl);
     return g_bytes_new(record, 5 + len);
 }
 
