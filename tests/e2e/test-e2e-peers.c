@@ -296,9 +296,10 @@ expect_refused(const Peer *peer, const char *keys, const char *text, const char 
 static void
 expect_goes_on(const Peer *peer, const char *keys)
 {
-    g_autoptr(KdE2eProgram) kd = dial(peer, keys);
+    KdE2eProgram *kd = dial(peer, keys);
 
     g_free(kd_e2e_program_await(peer->openssl, KD_E2E_STDOUT, MAGIC));
+    kd_e2e_program_free(kd);
 }
 
 /**

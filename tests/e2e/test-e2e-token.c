@@ -113,7 +113,7 @@ debug_over(KdE2eStage *stage, const Lab *lab, const char *cert)
     g_autofree char *listen = kd_e2e_stage_build_listen(stage, start);
     g_autofree char *link = NULL;
     g_autofree char *cmdline = NULL;
-    g_autoptr(KdE2eProgram) vm = kd_e2e_vm_new(path);
+    KdE2eProgram *vm = kd_e2e_vm_new(path);
     g_autoptr(KdE2eProgram) kd = NULL;
     g_autoptr(KdE2eCanary) pin = kd_e2e_canary_new("the PIN", PIN, strlen(PIN));
     g_autofree char *ready = kd_e2e_stage_serve(stage, &lab->setup, "-v", "-t", listen,
@@ -133,6 +133,7 @@ debug_over(KdE2eStage *stage, const Lab *lab, const char *cert)
     kd_e2e_canary_expect_not_in_file(pin, cmdline);
     kd_e2e_canary_expect_not_in_text(pin, "what kdsrv says",
                                      kd_e2e_program_get_text(stage->server, KD_E2E_STDERR));
+    kd_e2e_program_free(vm);
 }
 
 static gboolean
