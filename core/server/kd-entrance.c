@@ -35,7 +35,7 @@ take_password(KdEntrance *entrance, GError **error)
     }
     entrance->password = kd_password_new(text, error);
     rest = dup_with(entrance->params, "password", "*");
-    kd_secret_wipe((char *)text, strlen(text));
+    kd_secret_wipe_value(entrance->params, "password");
     g_variant_unref(entrance->params);
     entrance->params = rest;
     return entrance->password != NULL;
