@@ -33,7 +33,7 @@ typedef struct {
     KdTranscript *transcript;
     GBytes *step; /* newest of the client */
     gboolean has_proved;
-    gboolean is_changed; /* a preamble or a HELLO */
+    gboolean is_changed; /* a preamble or a HELLO, while it counts */
 } Run;
 
 static KdPassword *client_password;
@@ -254,10 +254,10 @@ make(Run *run, const KdFuzzRecord *record)
 {
     switch (record->kind) {
     case KD_FUZZ_PREAMBLE:
-        run->is_changed |= record->flip != 0;
+        run->is_changed |= record->flip != 0 && !run->login.is_authenticated;
         return build_preamble();
     case KD_FUZZ_HELLO:
-        run->is_changed |= record->flip != 0;
+        run->is_changed |= record->flip != 0 && !run->login.is_authenticated;
         return build_hello(run);
     case KD_FUZZ_FIRST:
         return build_first(run);
