@@ -65,8 +65,9 @@ find_purpose_fault(gnutls_x509_crt_t crt, const char *purpose, char **sentence)
                                     is_server ? "serverAuth" : "clientAuth");
         return KD_CERT_FAULT_PURPOSE;
     }
-    if (gnutls_x509_crt_get_key_usage(crt, &usage, NULL) >= 0 &&
-        (usage & GNUTLS_KEY_DIGITAL_SIGNATURE) == 0) {
+    int status = gnutls_x509_crt_get_key_usage(crt, &usage, NULL);
+    if (status != GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE &&
+        (status < 0 || (usage & GNUTLS_KEY_DIGITAL_SIGNATURE) == 0)) {
         *sentence = g_strdup("is not for TLS: its key usage lacks digitalSignature");
         return KD_CERT_FAULT_USAGE;
     }

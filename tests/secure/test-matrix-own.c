@@ -115,6 +115,17 @@ make_many(const char *cert, const char *key)
     }
 }
 
+/* certtool makes no broken ones. */
+static void
+spoil_usage(const char *cert, const char *key)
+{
+    const char *argv[] = {"openssl", "req",   "-x509",       "-new",    "-key",
+                          key,       "-subj", "/CN=labhost", "-addext", "keyUsage=DER:ff:ff",
+                          "-out",    cert,    NULL};
+
+    kd_shop_run(argv);
+}
+
 static void
 give_key_away(const char *cert, const char *key)
 {
@@ -144,6 +155,7 @@ static const Row rows[] = {
      .words = "server.crt|digitalSignature",
      .lines = "cn = labhost\ndns_name = labhost\ntls_www_server\nencryption_key\n",
      .key = "--key-type=rsa --bits=2048"},
+    {.name = "unreadable-key-usage", .words = "server.crt|digitalSignature", .change = spoil_usage},
     {.name = "unknown-critical-extension",
      .words = "server.crt|critical extension|1.2.3.4.5",
      .lines = KD_SHOP_SERVER "add_critical_extension = \"1.2.3.4.5 0x0500\"\n"},
