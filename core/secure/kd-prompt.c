@@ -220,9 +220,11 @@ on_room(gint fd, GIOCondition condition, gpointer data)
 {
     KdPrompt *prompt = data;
     const char *rest = prompt->question + prompt->n_said;
-    ssize_t n = write(fd, rest, strlen(rest));
+    ssize_t n;
 
     (void)condition;
+    (void)tcflush(fd, TCIFLUSH); /* whoever typed meanwhile has not seen what it would answer */
+    n = write(fd, rest, strlen(rest));
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
         break_off(prompt, G_IO_ERROR_CLOSED, "the terminal has gone");
         return G_SOURCE_CONTINUE;

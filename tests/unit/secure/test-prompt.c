@@ -23,6 +23,7 @@ typedef struct {
     gboolean is_background; /* asks from a process group that the terminal does not know */
     gboolean has_no_terminal;
     gboolean is_withdrawn; /* by SIGUSR1 */
+    gboolean is_slow;      /* says nothing until it is let go once more */
 } Plan;
 
 /* The child, and what the user sees of it. */
@@ -95,6 +96,10 @@ ask(const Plan *plan, int go, int report)
     g_assert_cmpint(read(go, &byte, 1), ==, 1);
     g_assert_true(kd_prompt_is_possible() == (!plan->is_background && !plan->has_no_terminal));
     kd_prompt_async(QUESTION, plan->is_secret, asking.cancellable, on_answer, &asking);
+    if (plan->is_slow) {
+        g_assert_cmpint(write(report, "", 1), ==, 1);
+        g_assert_cmpint(read(go, &byte, 1), ==, 1);
+    }
     g_main_loop_run(asking.loop);
     g_main_loop_unref(asking.loop);
     g_object_unref(asking.cancellable);
@@ -280,6 +285,25 @@ test_typed_ahead_is_no_answer(void)
     expect_answer(&asked, "no");
 }
 
+/* The terminal is ours already, but nothing is to be read on it. */
+static void
+test_typed_blindly_is_no_answer(void)
+{
+    const Plan plan = {.is_slow = TRUE};
+    Asked asked;
+    char byte;
+
+    start(&asked, &plan);
+    let_go(&asked);
+    g_assert_cmpint(read(asked.report, &byte, 1), ==, 1);
+    type(&asked, "yes\r");
+    see(&asked, "yes\r\n");
+    let_go(&asked);
+    see(&asked, QUESTION);
+    type(&asked, "no\r");
+    expect_answer(&asked, "no");
+}
+
 static void
 test_withdrawn_restores(void)
 {
@@ -398,6 +422,8 @@ main(int argc, char **argv)
                     test_answer_is_shown);
     g_test_add_func("/secure/prompt/what-was-typed-ahead-is-no-answer",
                     test_typed_ahead_is_no_answer);
+    g_test_add_func("/secure/prompt/what-was-typed-before-the-question-is-no-answer",
+                    test_typed_blindly_is_no_answer);
     g_test_add_func("/secure/prompt/restores-the-terminal-at-once-when-withdrawn",
                     test_withdrawn_restores);
     g_test_add_func("/secure/prompt/restores-the-terminal-on-ctrl-c", test_interrupt_restores);
