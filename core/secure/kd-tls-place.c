@@ -9,16 +9,19 @@
 
 #define LOCALHOST "localhost"
 
-/* The server's host as the client's string names it, whoever dials */
-static const char *
-get_host(GVariant *params)
+/* The server's host as the client's string names it, whoever dials; an address without the brackets
+ * that transports take, too, and no certificate has */
+static char *
+build_host(GVariant *params)
 {
-    const char *host = NULL;
+    const char *host = "";
 
-    return g_variant_lookup(params, "server", "&s", &host) ||
-                   g_variant_lookup(params, "clicon", "&s", &host)
-               ? host
-               : "";
+    if (!g_variant_lookup(params, "server", "&s", &host)) {
+        (void)g_variant_lookup(params, "clicon", "&s", &host);
+    }
+    gsize len = strlen(host);
+    return len > 2 && host[0] == '[' && host[len - 1] == ']' ? g_strndup(host + 1, len - 2)
+                                                             : g_strdup(host);
 }
 
 static gboolean
@@ -68,7 +71,7 @@ build_end(GVariant *params)
 char *
 kd_tls_place_build(const char *scheme, GVariant *params)
 {
-    const char *host = get_host(params);
+    g_autofree char *host = build_host(params);
     g_autofree char *lower =
         g_ascii_strdown(is_pipe(params) && is_local(host) ? LOCALHOST : host, -1);
     g_autofree char *end = build_end(params);
@@ -88,7 +91,7 @@ kd_tls_place_build(const char *scheme, GVariant *params)
 char **
 kd_tls_place_build_hosts(GVariant *params)
 {
-    const char *host = get_host(params);
+    g_autofree char *host = build_host(params);
     g_autoptr(GPtrArray) hosts = g_ptr_array_new();
 
     if (is_pipe(params) && is_local(host)) {
@@ -111,8 +114,7 @@ kd_tls_place_build_hosts(GVariant *params)
 char *
 kd_tls_place_build_server_name(GVariant *params)
 {
-    const char *host = get_host(params);
-
+    g_autofree char *host = build_host(params);
     gsize len = strlen(host);
 
     /* the dot that ends an absolute name is no part of it there */

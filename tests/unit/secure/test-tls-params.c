@@ -126,6 +126,7 @@ test_places(void)
     assert_place("ssl", "{'server': <'LabHost'>, 'port': <(@q 1027, @q 1027)>}",
                  "ssl:labhost:1027");
     assert_place("ssl", "{'server': <'fd00::1'>, 'port': <(@q 1, @q 1)>}", "ssl:[fd00::1]:1");
+    assert_place("ssl", "{'server': <'[fd00::1]'>, 'port': <(@q 1, @q 1)>}", "ssl:[fd00::1]:1");
     assert_place("ssl", "{'server': <'a'>, 'port': <(@q 1, @q 9)>}", "ssl:a:1-9");
     assert_place("ssl", "{'clicon': <'a'>, 'port': <(@q 1, @q 9)>}", "ssl:a:clicon");
     assert_place("spipe", "{'server': <'.'>, 'pipe': <'kd'>}", "spipe:localhost:kd");
@@ -139,10 +140,13 @@ test_hosts(void)
     g_autoptr(GVariant) port = new_params("{'server': <'localhost'>, 'port': <(@q 1, @q 1)>}");
     g_auto(GStrv) pipe_hosts = kd_tls_place_build_hosts(pipe);
     g_auto(GStrv) port_hosts = kd_tls_place_build_hosts(port);
+    g_autoptr(GVariant) bracketed = new_params("{'server': <'[fd00::1]'>}");
+    g_auto(GStrv) bare_hosts = kd_tls_place_build_hosts(bracketed);
 
     g_assert_true(g_strv_contains((const char *const *)pipe_hosts, "localhost"));
     g_assert_true(g_strv_contains((const char *const *)pipe_hosts, g_get_host_name()));
     g_assert_cmpuint(g_strv_length(port_hosts), ==, 1);
+    g_assert_cmpstr(bare_hosts[0], ==, "fd00::1");
 }
 
 static void
@@ -152,12 +156,14 @@ test_server_names(void)
     g_autoptr(GVariant) name = new_params("{'server': <'labhost'>}");
     g_autoptr(GVariant) address = new_params("{'server': <'127.0.0.1'>}");
     g_autoptr(GVariant) absolute = new_params("{'server': <'labhost.'>}");
+    g_autoptr(GVariant) bracketed = new_params("{'server': <'[127.0.0.1]'>}");
     g_autoptr(GVariant) scoped = new_params("{'server': <'fe80::1%eth0'>}");
     g_autofree char *of_name = kd_tls_place_build_server_name(name);
     g_autofree char *of_absolute = kd_tls_place_build_server_name(absolute);
 
     g_assert_null(kd_tls_place_build_server_name(pipe));
     g_assert_null(kd_tls_place_build_server_name(address));
+    g_assert_null(kd_tls_place_build_server_name(bracketed));
     g_assert_null(kd_tls_place_build_server_name(scoped));
     g_assert_cmpstr(of_name, ==, "labhost");
     g_assert_cmpstr(of_absolute, ==, "labhost");
