@@ -62,6 +62,15 @@ is_in_place(const NpipeFolder *folder, const char *file, int fd)
            ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
 }
 
+/* Not another file that somebody of the group has given this name as well, to have it emptied and
+ * opened to the group by a server of root's. */
+static gboolean
+is_ours_alone(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink <= 1;
+}
+
 /* Others of the group may want the name after us, whoever made the file. */
 static void
 note_holder(const NpipeFolder *folder, int fd)
@@ -79,7 +88,8 @@ note_holder(const NpipeFolder *folder, int fd)
 /**
  * npipe_lock_take:
  * @name: of a pipe
- * @error: %KD_ERROR_BUSY: somebody who lives has it; else of %G_IO_ERROR
+ * @error: %KD_ERROR_BUSY: somebody who lives has it; %KD_ERROR_POLICY: another file has the name of
+ *    the lock; else of %G_IO_ERROR
  *
  * Locks the file that goes with a pipe's name. The lock goes with this process, the file may stay.
  *
@@ -98,6 +108,13 @@ npipe_lock_take(const NpipeFolder *folder, const char *name, GError **error)
             int code = errno;
             g_set_error(error, G_IO_ERROR, (gint)g_io_error_from_errno(code),
                         NPIPE_SCHEME ": %s/%s: %s", folder->path, file, g_strerror(code));
+            return -1;
+        }
+        if (!is_ours_alone(fd)) {
+            g_set_error(error, KD_ERROR, KD_ERROR_POLICY,
+                        NPIPE_SCHEME ": %s/%s is no lock file of ours: remove it", folder->path,
+                        file);
+            close(fd);
             return -1;
         }
         if (flock(fd, LOCK_EX | LOCK_NB) != 0) {

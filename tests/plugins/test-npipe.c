@@ -180,6 +180,26 @@ test_lock_is_link(KdTestPipes *pipes, gconstpointer unused)
     g_assert_false(exists(target));
 }
 
+/* A file that has the lock's name as well stays what it is. */
+static void
+test_lock_is_second_name(KdTestPipes *pipes, gconstpointer unused)
+{
+    g_autofree char *lock = kd_test_pipes_build_path(pipes, ".lab.lock");
+    g_autofree char *other = kd_test_pipes_build_path(pipes, "precious");
+    g_autofree char *text = NULL;
+    g_autoptr(GError) error = NULL;
+    KdListening listening;
+    (void)unused;
+    kd_test_pipes_make_folder(pipes);
+    g_assert_true(g_file_set_contents(other, "precious", -1, NULL));
+    g_assert_no_errno(link(other, lock));
+    g_assert_false(kd_test_pipes_listen(npipe, "lab", &listening, &error));
+    g_assert_error(error, KD_ERROR, KD_ERROR_POLICY);
+    g_assert_nonnull(strstr(error->message, ".lab.lock"));
+    g_assert_true(g_file_get_contents(other, &text, NULL, NULL));
+    g_assert_cmpstr(text, ==, "precious");
+}
+
 static void
 test_long(KdTestPipes *pipes, gconstpointer unused)
 {
@@ -437,6 +457,7 @@ main(int argc, char **argv)
     add("/npipe/listen/server-without-a-lock-is-let-live", test_unlocked_server);
     add("/npipe/listen/what-is-no-socket-stays", test_no_socket);
     add("/npipe/listen/lock-follows-no-link", test_lock_is_link);
+    add("/npipe/listen/lock-leaves-another-file-alone", test_lock_is_second_name);
     add("/npipe/listen/path-of-a-socket-has-a-limit", test_long);
     add("/npipe/folder/open-to-others-is-refused", test_open_folder);
     add("/npipe/folder/link-is-refused", test_folder_is_link);
