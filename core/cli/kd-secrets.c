@@ -2,6 +2,8 @@
 /* Keeps secrets of the command line out of the process list. */
 #include "kd-secrets.h"
 
+#include "kd-params.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +41,8 @@ hide_in(char *text)
         char *value = find_value(text, at);
 
         if (value != NULL) {
-            size_t len = strcspn(value, value[0] == '@' ? "}" : ",}");
+            gboolean has_commas = value[0] == '@' || kd_params_is_in_braced_uri(text, at);
+            size_t len = strcspn(value, has_commas ? "}" : ",}");
 
             memset(value, '*', len);
             is_found = TRUE;

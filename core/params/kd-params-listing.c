@@ -24,9 +24,10 @@ static void
 append_value(GString *listing, const KdParamSpec *spec, GVariant *value)
 {
     g_autofree char *text = kd_param_value_build_text(spec, value);
-    g_autofree char *masked = kd_params_build_masked(NULL, NULL, text);
-    gboolean is_nested = strchr(masked, ',') != NULL || g_str_has_prefix(masked, "@{");
-    g_string_append_printf(listing, is_nested ? "=@{%s}" : "=%s", masked);
+    gboolean is_nested = strchr(text, ',') != NULL || g_str_has_prefix(text, "@{");
+    g_autofree char *whole = g_strdup_printf(is_nested ? "=@{%s}" : "=%s", text);
+    g_autofree char *masked = kd_params_build_masked(NULL, NULL, whole);
+    g_string_append(listing, masked);
 }
 
 static void

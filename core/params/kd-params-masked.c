@@ -7,10 +7,43 @@
 
 #include <string.h>
 
+#define URI_SCHEME "pkcs11:"
+
 static gboolean
 is_key_letter(char letter)
 {
     return g_ascii_isalnum(letter) || letter == '-' || letter == '_';
+}
+
+/* The brace around @at */
+static const char *
+find_open(const char *text, const char *at)
+{
+    gsize depth = 0;
+    while (at > text) {
+        at--;
+        if (*at == '}') {
+            depth++;
+        } else if (*at == '{' && depth-- == 0) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
+/**
+ * kd_params_is_in_braced_uri:
+ * @text: as typed
+ * @at: in it
+ *
+ * Returns: whether @at is in a `@{pkcs11:...}`, where a comma is part of the URI (RFC 7512, 2.3),
+ * and so maybe of a PIN
+ */
+gboolean
+kd_params_is_in_braced_uri(const char *text, const char *at)
+{
+    const char *open = find_open(text, at);
+    return open != NULL && g_ascii_strncasecmp(open + 1, URI_SCHEME, strlen(URI_SCHEME)) == 0;
 }
 
 /* Whether the text before an equals sign ends in a key whose value must not be shown */
@@ -59,8 +92,11 @@ find_plain_end(const char *value)
 }
 
 static const char *
-find_value_end(const char *value)
+find_value_end(const char *text, const char *value)
 {
+    if (kd_params_is_in_braced_uri(text, value)) {
+        return value + strcspn(value, "}");
+    }
     if (!g_str_has_prefix(value, "@{")) {
         return find_plain_end(value);
     }
@@ -111,7 +147,7 @@ kd_params_build_masked(const char *scheme, const KdParamSpec *table, const char 
         gboolean is_secret = is_secret_key(table, text, equals);
         at = equals + 1;
         if (is_secret) {
-            const char *end = find_value_end(at);
+            const char *end = find_value_end(text, at);
             if (end > at) {
                 g_string_append_c(masked, '*');
             }

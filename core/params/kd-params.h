@@ -49,6 +49,7 @@ GVariant *kd_params_parse(const char *scheme, const KdParamSpec *table, KdForm f
 KdForm kd_params_get_form(const KdParamSpec *table, KdForm form, GVariant *params);
 char *kd_params_build_listing(const char *scheme, const KdParamSpec *table, GVariant *params,
                               GVariant *bound);
+gboolean kd_params_is_in_braced_uri(const char *text, const char *at);
 char *kd_params_build_masked(const char *scheme, const KdParamSpec *table, const char *items);
 char *kd_params_build_usage(const char *scheme, const KdParamSpec *table, KdForm form);
 char *kd_params_build_help(const char *scheme, const KdParamSpec *table, KdForm form);

@@ -42,10 +42,12 @@ test_pin(void)
     g_autofree char *text =
         hide_one("ssl:certuser=pkcs11:token=lab;object=kd?pin-value=9876&module-name=m,port=1");
     g_autofree char *first = hide_one("ssl:certuser=pkcs11:?pin-value=98,port=1");
+    g_autofree char *braced = hide_one("ssl:certuser=@{pkcs11:a?pin-value=12,34},port=1");
 
     g_assert_cmpstr(text, ==,
                     "ssl:certuser=pkcs11:token=lab;object=kd?pin-value=******************,port=1");
     g_assert_cmpstr(first, ==, "ssl:certuser=pkcs11:?pin-value=**,port=1");
+    g_assert_cmpstr(braced, ==, "ssl:certuser=@{pkcs11:a?pin-value=*****},port=1");
 }
 
 static void

@@ -112,6 +112,20 @@ test_masks_nested(void)
 }
 
 static void
+test_masks_pins_with_commas(void)
+{
+    assert_masked(NULL, "certuser=@{pkcs11:token=a,b;object=c?pin-value=12,34},port=1",
+                  "certuser=@{pkcs11:token=a,b;object=c?pin-value=*},port=1");
+    assert_masked(NULL, "certuser=pkcs11:object=c?pin-value=12,port=1",
+                  "certuser=pkcs11:object=c?pin-value=*,port=1");
+    assert_masked(NULL, "server=@{ssl:certuser=pkcs11:a?pin-value=12,port=1},trans=x",
+                  "server=@{ssl:certuser=pkcs11:a?pin-value=*,port=1},trans=x");
+    assert_listed("kdsrv", kdsrv_table, KD_FORM_CLIENT,
+                  "server=@{pkcs11:object=c?pin-value=12,34},trans=x", NULL,
+                  "kdsrv:Server=@{pkcs11:object=c?pin-value=*},Trans=x");
+}
+
+static void
 test_masks_what_does_not_parse(void)
 {
     assert_masked(NULL, "password=@{hunter2,port=1", "password=*");
@@ -144,6 +158,7 @@ main(int argc, char **argv)
     g_test_add_func("/params/masked/keeps-the-rest-as-typed", test_masks_as_typed);
     g_test_add_func("/params/masked/knows-the-tables-secrets", test_masks_keys_of_the_table);
     g_test_add_func("/params/masked/reaches-any-depth", test_masks_nested);
+    g_test_add_func("/params/masked/knows-pins-with-commas", test_masks_pins_with_commas);
     g_test_add_func("/params/masked/holds-for-what-does-not-parse", test_masks_what_does_not_parse);
     g_test_add_func("/params/masked/is-one-clean-line", test_masked_is_one_clean_line);
     return g_test_run();
