@@ -73,3 +73,35 @@ kd_secrets_hide(int argc, char **argv)
     }
     return is_found;
 }
+
+/**
+ * kd_secrets_parse:
+ * @context: with all options
+ * @words: (array zero-terminated=1): as typed; options are taken out, and not freed
+ * @program: for the message
+ * @error: %G_OPTION_ERROR, without the secrets of what was typed
+ *
+ * Takes options, and nothing else, from a command line.
+ *
+ * Returns: whether they are right
+ */
+gboolean
+kd_secrets_parse(GOptionContext *context, char **words, const char *program, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    g_autofree char *masked = NULL;
+    int argc = (int)g_strv_length(words);
+
+    if (!g_option_context_parse(context, &argc, &words, &failure)) {
+        masked = kd_params_build_masked(NULL, NULL, failure->message);
+        g_set_error_literal(error, failure->domain, failure->code, masked);
+        return FALSE;
+    }
+    if (argc > 1) {
+        masked = kd_params_build_masked(NULL, NULL, words[1]);
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                    "%s: expected an option (see %s --help)", masked, program);
+        return FALSE;
+    }
+    return TRUE;
+}

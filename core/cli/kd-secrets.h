@@ -5,3 +5,5 @@
 #include <glib.h>
 
 gboolean kd_secrets_hide(int argc, char **argv);
+gboolean kd_secrets_parse(GOptionContext *context, char **words, const char *program,
+                          GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -115,22 +115,8 @@ static gboolean
 parse(Options *options, char **argv, GError **error)
 {
     g_autoptr(GOptionContext) context = build_context(options);
-    g_autoptr(GError) failure = NULL;
-    g_autofree char *masked = NULL; /* what was typed may have a password in it */
-    int argc = (int)g_strv_length(argv);
 
-    if (!check_documented(argv, error)) {
-        return FALSE;
-    }
-    if (!g_option_context_parse(context, &argc, &argv, &failure)) {
-        masked = kd_params_build_masked(NULL, NULL, failure->message);
-        g_set_error_literal(error, failure->domain, failure->code, masked);
-        return FALSE;
-    }
-    if (argc > 1) {
-        masked = kd_params_build_masked(NULL, NULL, argv[1]);
-        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
-                    "%s: expected an option (see kd --help)", masked);
+    if (!check_documented(argv, error) || !kd_secrets_parse(context, argv, "kd", error)) {
         return FALSE;
     }
     if (options->client.list != NULL && kd_plugin_options_are_given()) {

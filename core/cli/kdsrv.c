@@ -401,18 +401,18 @@ check_options(GError **error)
     return wrong == NULL;
 }
 
+/* Parsing takes words out of an array of its own, so that all of them can be wiped. */
 static gboolean
-parse(GOptionContext *context, char ***argv, GError **error)
+take_words(GOptionContext *context, int argc, char **words, GError **error)
 {
-    if (!g_option_context_parse_strv(context, argv, error)) {
-        return FALSE;
+    g_autofree char **left = g_memdup2(words, ((gsize)argc + 1) * sizeof *words);
+    gboolean is_right = kd_secrets_parse(context, left, "kdsrv", error) && check_options(error);
+
+    for (int i = 0; i < argc; i++) {
+        kd_secret_free_text(words[i]);
     }
-    if (g_strv_length(*argv) > 1) {
-        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
-                    "%s: expected an option (see kdsrv --help)", (*argv)[1]);
-        return FALSE;
-    }
-    return check_options(error);
+    g_free(words);
+    return is_right;
 }
 
 static int
@@ -444,7 +444,7 @@ run(void)
 int
 main(int argc, char **argv)
 {
-    g_auto(GStrv) own_argv = g_strdupv(argv);
+    char **words = g_strdupv(argv);
     gboolean has_secret = kd_secrets_hide(argc, argv);
     g_autoptr(GOptionContext) context = build_context();
     g_autoptr(GError) error = NULL;
@@ -460,7 +460,7 @@ main(int argc, char **argv)
     kd_log_start("kdsrv", FALSE);
     (void)signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
-    if (!parse(context, &own_argv, &error)) {
+    if (!take_words(context, argc, words, &error)) {
         return fail(error, EXIT_USAGE);
     }
     kd_log_start("kdsrv", opt_verbose);
