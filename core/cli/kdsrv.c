@@ -26,8 +26,9 @@ enum { EXIT_CLEAN = 0, EXIT_RUNTIME = 1, EXIT_USAGE = 2 };
 typedef struct {
     GMainLoop *loop;
     KdServer *server;
-    GCancellable *asking; /* (nullable): the password is asked for */
-    KdPassword *answer;   /* (nullable): what was typed            */
+    GCancellable *asking;    /* (nullable): the password is asked for */
+    KdPassword *answer;      /* (nullable): what was typed            */
+    gboolean has_credential; /* the service manager has given a password */
     gboolean ends_with_terminal;
     gboolean is_started;
     int status;
@@ -162,6 +163,13 @@ refresh_password(KdProgram *program, GError **error)
     if (!kd_credentials_read_password(&given, error)) {
         return FALSE;
     }
+    if (given == NULL && program->has_credential) {
+        /* doors without a password must not come of a file that is being replaced */
+        g_set_error_literal(error, KD_ERROR, KD_ERROR_FAILED,
+                            "the password in CREDENTIALS_DIRECTORY has gone");
+        return FALSE;
+    }
+    program->has_credential = given != NULL;
     kd_server_set_password(program->server, given);
     return TRUE;
 }
@@ -233,11 +241,13 @@ on_asked(GObject *source, GAsyncResult *result, gpointer user_data)
         kd_server_start_async(program->server, NULL, on_started, program);
         return;
     }
-    if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
-        g_prefix_error(&error, "--ask-password: ");
-        program->status = fail(error, EXIT_RUNTIME);
-        g_main_loop_quit(program->loop);
+    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
+        stop(program); /* any signal withdraws the question, also one that means a reload */
+        return;
     }
+    g_prefix_error(&error, "--ask-password: ");
+    program->status = fail(error, EXIT_RUNTIME);
+    g_main_loop_quit(program->loop);
 }
 
 static gboolean

@@ -250,6 +250,48 @@ test_credential(KdE2eStage *stage, gconstpointer unused)
     }
 }
 
+/* A reload in the moment in which the file is not there must not open the doors. */
+static void
+test_credential_gone(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autofree char *path = kd_e2e_stage_build_path(stage, "password");
+    g_autofree char *variable = g_strconcat("CREDENTIALS_DIRECTORY=", stage->folder, NULL);
+    const char *environment[] = {variable, NULL};
+    const KdE2eSetup setup = {.environment = environment};
+    g_autofree char *server = NULL;
+    g_autoptr(KdE2eProgram) kd = NULL;
+
+    (void)unused;
+    write_file(path, "from the service manager\n", 0400);
+    kd_e2e_stage_start_with(stage, &setup, "-v", NULL);
+    g_assert_no_errno(g_unlink(path));
+    kd_e2e_program_signal(stage->server, SIGHUP);
+    g_free(kd_e2e_program_await(stage->server, KD_E2E_STDERR, "kdsrv: reload: "));
+    server = g_strdup_printf("tcp:server=127.0.0.1,port=%u", stage->port);
+    kd = kd_e2e_stage_run("kd", NULL, "--server", server, "--list", "links", NULL);
+    g_assert_cmpint(kd_e2e_program_wait(kd), ==, 1);
+    g_assert_nonnull(strstr(kd_e2e_program_get_text(kd, KD_E2E_STDERR), "password"));
+    g_assert_nonnull(strstr(kd_e2e_program_get_text(stage->server, KD_E2E_STDERR),
+                            "CREDENTIALS_DIRECTORY has gone: all stays as it was"));
+}
+
+static void
+test_mistyped_options(KdE2eStage *stage, gconstpointer unused)
+{
+    static const char *const words[] = {"tcp:port=4000,password=Canary1",
+                                        "--transprt=tcp:port=4000,password=Canary1",
+                                        "--verbose=tcp:port=4000,password=Canary1"};
+
+    (void)stage;
+    (void)unused;
+    for (gsize i = 0; i < G_N_ELEMENTS(words); i++) {
+        g_autoptr(KdE2eProgram) server = kd_e2e_stage_run("kdsrv", NULL, words[i], NULL);
+
+        g_assert_cmpint(kd_e2e_program_wait(server), ==, 2);
+        g_assert_null(strstr(kd_e2e_program_get_text(server, KD_E2E_STDERR), "Canary1"));
+    }
+}
+
 static void
 test_some_open(KdE2eStage *stage, gconstpointer unused)
 {
@@ -298,6 +340,23 @@ test_ask(KdE2eStage *stage, gconstpointer unused)
     kd_e2e_program_signal(server, SIGTERM);
     g_assert_cmpint(kd_e2e_program_wait(server), ==, 0);
     g_assert_null(strstr(terminal.screen->str, "Canary1"));
+}
+
+/* Any signal withdraws the question; a server that waits for nothing would be of no use. */
+static void
+test_ask_and_reload(KdE2eStage *stage, gconstpointer unused)
+{
+    g_auto(KdE2eTerminal) terminal = {0};
+    g_autofree char *transport = kd_e2e_stage_build_listen(stage, "tcp:");
+    g_autoptr(KdE2eProgram) server = NULL;
+
+    (void)unused;
+    kd_e2e_terminal_set_up(&terminal, NULL);
+    server = kd_e2e_stage_run("kdsrv", &terminal.setup, "-t", transport, "--ask-password", NULL);
+    kd_e2e_terminal_await(&terminal, "Password for clients: ");
+    kd_e2e_program_signal(server, SIGHUP);
+    g_assert_cmpint(kd_e2e_program_wait(server), ==, 0);
+    g_assert_true(kd_e2e_terminal_has_echo(&terminal));
 }
 
 static void
@@ -499,10 +558,13 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/doors/password/is-masked-everywhere", test_password_is_masked);
     kd_e2e_add("/e2e/doors/password/comes-from-a-file", test_password_files);
     kd_e2e_add("/e2e/doors/password/comes-from-the-service-manager", test_credential);
+    kd_e2e_add("/e2e/doors/password/that-has-gone-opens-no-door", test_credential_gone);
+    kd_e2e_add("/e2e/doors/password/in-a-mistyped-option-is-not-shown", test_mistyped_options);
     kd_e2e_add("/e2e/doors/password/is-missed-where-it-is-missing", test_some_open);
     kd_e2e_add("/e2e/doors/password/alone-beyond-the-loopback-is-warned-of",
                test_plain_beyond_loopback);
     kd_e2e_add("/e2e/doors/password/is-asked-for", test_ask);
+    kd_e2e_add("/e2e/doors/password/that-is-not-given-ends-the-server", test_ask_and_reload);
     kd_e2e_add("/e2e/doors/password/is-not-asked-of-nobody", test_ask_nobody);
     kd_e2e_add("/e2e/doors/password/of-a-verifier-is-asked-for-twice",
                test_ask_twice_for_a_verifier);
