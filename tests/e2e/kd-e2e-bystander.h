@@ -13,6 +13,7 @@ void kd_e2e_bystander_begin(KdE2eBystander *bystander);
 gboolean kd_e2e_bystander_has_enough(KdE2eBystander *bystander);
 void kd_e2e_bystander_await_s(KdE2eBystander *bystander, guint seconds);
 void kd_e2e_bystander_get_p99(KdE2eBystander *bystander, guint *before_us, guint *during_us);
+void kd_e2e_bystander_get_usual_p99(KdE2eBystander *bystander, guint *before_us, guint *during_us);
 void kd_e2e_bystander_expect_unharmed(KdE2eBystander *bystander);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KdE2eBystander, kd_e2e_bystander_free)

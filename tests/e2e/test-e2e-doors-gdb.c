@@ -165,10 +165,12 @@ test_tcp_6(KdE2eStage *stage, gconstpointer unused)
 }
 
 static void
-check_spipe(KdE2eStage *stage, const char *store, const char *option)
+check_spipe(KdE2eStage *stage, const char *store, const char *password, const char *option)
 {
-    g_autofree char *server = g_strdup_printf("spipe:proto=tls1,%s=lab,pipe=lab,hidden", store);
-    g_autofree char *client = g_strdup_printf("spipe:proto=tls1,%s=lab,server=.,pipe=lab", store);
+    g_autofree char *server =
+        g_strdup_printf("spipe:proto=tls1,%s=lab,pipe=lab,hidden%s", store, password);
+    g_autofree char *client =
+        g_strdup_printf("spipe:proto=tls1,%s=lab,server=.,pipe=lab%s", store, password);
     Lab lab;
 
     if (lab_set_up(&lab, stage, option != NULL)) {
@@ -182,14 +184,14 @@ static void
 test_spipe_user(KdE2eStage *stage, gconstpointer unused)
 {
     (void)unused;
-    check_spipe(stage, "certuser", NULL);
+    check_spipe(stage, "certuser", "", NULL);
 }
 
 static void
 test_spipe_machine(KdE2eStage *stage, gconstpointer unused)
 {
     (void)unused;
-    check_spipe(stage, "machuser", "--machine");
+    check_spipe(stage, "machuser", ",password=Abc123", "--machine");
 }
 
 static void

@@ -25,6 +25,7 @@
 #define N_SOURCES 20u
 #define N_TORN    1000u
 #define FLOOD_S   8u
+#define BEFORE_S  5u
 #define N_LOGINS  3
 /* Connections that may be there at once without having said who they are */
 #define MOST_STRANGERS 256u
@@ -161,13 +162,15 @@ expect_fair(KdE2eBystander *bystander)
     guint before_us = 0;
     guint during_us = 0;
 
-    kd_e2e_bystander_get_p99(bystander, &before_us, &during_us);
-    g_test_message("another session's p99: %u us before, %u us meanwhile", before_us, during_us);
+    kd_e2e_bystander_get_usual_p99(bystander, &before_us, &during_us);
+    g_test_message("another session's p99: usually %u us before, %u us meanwhile", before_us,
+                   during_us);
     if (g_getenv("KD_E2E_FLOOD_S") != NULL) {
         g_assert_cmpuint(during_us, <=, MAX(2 * before_us, before_us + 500));
-    } else {
-        g_assert_cmpuint(during_us, <=, 3 * before_us + FAIR_US);
     }
+    kd_e2e_bystander_get_p99(bystander, &before_us, &during_us);
+    g_test_message("of the best hundred: %u us before, %u us meanwhile", before_us, during_us);
+    g_assert_cmpuint(during_us, <=, 3 * before_us + FAIR_US);
 }
 
 /* Memory comes back, maybe not at once. */
@@ -195,6 +198,9 @@ check_flood(KdE2eStage *stage, const char *door, const char *keys, GBytes *said)
 
     serve(stage, door);
     bystander = start_bystander(stage, keys, &kd);
+    if (g_getenv("KD_E2E_FLOOD_S") != NULL) {
+        kd_e2e_bystander_await_s(bystander, BEFORE_S);
+    }
     kd_e2e_bystander_begin(bystander);
     kd_e2e_traces_take(&traces, stage->server);
     siege = kd_e2e_siege_new(stage->port, N_CLIENTS, N_SOURCES, said);

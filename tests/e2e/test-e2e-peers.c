@@ -165,6 +165,50 @@ test_old_client(KdE2eStage *stage, gconstpointer unused)
     }
 }
 
+/* Ciphers without forward secrecy or authenticated encryption, handshakes without an extended
+ * master secret, a second handshake: TLS 1.2 has them all, and nobody needs them. */
+static void
+test_weak(KdE2eStage *stage, gconstpointer unused)
+{
+    static const char *const ciphers[] = {
+        "AES128-SHA",   "AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES128-SHA256",
+        "DES-CBC3-SHA", "NULL-SHA256",       "ECDHE-ECDSA-NULL-SHA",   "ADH-AES128-GCM-SHA256",
+    };
+    g_autofree char *ca = NULL;
+    g_autofree char *port = NULL;
+
+    (void)unused;
+    if (are_missing()) {
+        return;
+    }
+    ca = serve(stage, "proto=tls1");
+    port = g_strdup_printf("%u", stage->port);
+    for (gsize i = 0; i < G_N_ELEMENTS(ciphers); i++) {
+        g_autofree char *list = g_strconcat(ciphers[i], ":@SECLEVEL=0", NULL);
+        const char *const more[] = {"-tls1_2", "-cipher", list, NULL};
+        g_autoptr(KdE2eProgram) openssl = start_openssl(stage, ca, more);
+
+        g_assert_cmpint(kd_e2e_program_wait(openssl), !=, 0);
+        g_assert_null(strstr(kd_e2e_program_get_text(openssl, KD_E2E_STDOUT), MAGIC));
+    }
+    {
+        const char *const argv[] = {"gnutls-cli", "--insecure",
+                                    "-p",         port,
+                                    "--priority", "NORMAL:-VERS-ALL:+VERS-TLS1.2:%NO_SESSION_HASH",
+                                    HERE,         NULL};
+        static const char *const again[] = {"-tls1_2", NULL};
+        g_autoptr(KdE2eProgram) gnutls = kd_e2e_program_new(argv, NULL);
+        g_autoptr(KdE2eProgram) openssl = NULL;
+
+        g_assert_cmpint(kd_e2e_program_wait(gnutls), !=, 0);
+        g_assert_null(strstr(kd_e2e_program_get_text(gnutls, KD_E2E_STDOUT), MAGIC));
+        openssl = start_openssl(stage, ca, again);
+        g_free(kd_e2e_program_await(openssl, KD_E2E_STDOUT, MAGIC));
+        kd_e2e_program_say(openssl, "R\n"); /* asks for one */
+        g_free(kd_e2e_program_await(openssl, KD_E2E_STDERR, "alert no renegotiation"));
+    }
+}
+
 /* A client that must show a certificate, and that kdsrv knows the authority of. */
 static void
 test_client_cert(KdE2eStage *stage, gconstpointer unused)
@@ -485,6 +529,7 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/peers/openssl-sees-the-version-that-is-pinned-alone", test_pinned_versions);
     kd_e2e_add("/e2e/peers/gnutls-cli-sees-1.3-and-1.2", test_gnutls);
     kd_e2e_add("/e2e/peers/older-versions-are-refused-and-told", test_old_client);
+    kd_e2e_add("/e2e/peers/what-is-weak-in-1.2-is-refused", test_weak);
     kd_e2e_add("/e2e/peers/client-must-show-a-certificate-of-the-right-authority",
                test_client_cert);
     kd_e2e_add("/e2e/peers/each-fault-of-a-certificate-is-told", test_faults);
