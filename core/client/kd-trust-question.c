@@ -10,6 +10,8 @@
 #define LINE_DIGITS  32u
 #define MARGIN       "               "
 #define MOST_BYTES   256u
+/* With what stands around it less than a line of a screen, so that it can't write the next one */
+#define MOST_NAME_BYTES 60u
 
 /* In groups, as people compare them */
 static char *
@@ -30,9 +32,9 @@ build_groups(const char *sha256)
 
 /* Nothing in it can steer a terminal. */
 static char *
-build_clean(const char *text)
+build_clean(const char *text, size_t max_bytes)
 {
-    return kd_text_dup_printable((const uint8_t *)text, strlen(text), MOST_BYTES);
+    return kd_text_dup_printable((const uint8_t *)text, strlen(text), max_bytes);
 }
 
 /**
@@ -45,13 +47,13 @@ build_clean(const char *text)
 char *
 kd_trust_question_build(const char *place, const KdTlsPeer *peer)
 {
-    g_autofree char *server = build_clean(place);
-    g_autofree char *name = build_clean(peer->name != NULL ? peer->name : "");
+    g_autofree char *server = build_clean(place, MOST_BYTES);
+    g_autofree char *name = build_clean(peer->name != NULL ? peer->name : "", MOST_NAME_BYTES);
     g_autofree char *groups = build_groups(peer->sha256);
 
     return g_strdup_printf("kd: nobody vouches for this server, and it is not known here\n"
                            "  server       %s\n"
-                           "  certificate  %s\n"
+                           "  certificate  `%s`\n"
                            "  SHA-256      %s\n"
                            "Is it the right one? After yes it is trusted from now on [yes/no]: ",
                            server, name, groups);
