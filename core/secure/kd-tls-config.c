@@ -365,8 +365,12 @@ kd_tls_config_judge(const KdTlsConfig *config, gnutls_session_t session, KdTlsPe
     const gnutls_datum_t *shown = NULL;
     unsigned n_shown = 0;
 
+    if (config->is_test && config->test_judge != NULL) {
+        return config->test_judge(session, peer, error);
+    }
     if (config->is_test) {
-        return config->test_judge == NULL || config->test_judge(session, peer, error);
+        peer->verdict = KD_TLS_TRUSTED;
+        return TRUE;
     }
     shown = gnutls_certificate_get_peers(session, &n_shown);
     if (config->role == KD_TLS_SERVER && shown == NULL && config->request != GNUTLS_CERT_REQUIRE) {

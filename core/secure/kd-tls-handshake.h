@@ -6,9 +6,9 @@
 
 /* What a client thinks of a server's certificate */
 typedef enum {
-    KD_TLS_TRUSTED = 0,
+    KD_TLS_REFUSED = 0, /* also what nobody has judged yet                                       */
     KD_TLS_UNKNOWN = 1, /* right in all else, but nobody vouches for it: the user may confirm it */
-    KD_TLS_REFUSED = 2,
+    KD_TLS_TRUSTED = 2,
 } KdTlsVerdict;
 
 /**
