@@ -134,7 +134,18 @@ static gboolean
 has_asked_name(Trial *trial, const char *name, gboolean is_typed)
 {
     return gnutls_x509_crt_check_hostname2(trial->chain[0], name, 0) != 0 ||
-           (is_typed && kd_cert_has_name(trial->chain[0], name));
+           (is_typed && !g_hostname_is_ip_address(name) && kd_cert_has_name(trial->chain[0], name));
+}
+
+/* What was typed and is not a host's name for GnuTLS has not been held against the issuers. */
+static gboolean
+may_be_called_so(Trial *trial)
+{
+    const KdCertJudge *judge = trial->judge;
+
+    return judge->name == NULL || judge->anchors == NULL ||
+           has_asked_name(trial, judge->name, FALSE) ||
+           kd_tls_anchors_allow_name(judge->anchors, trial->chain, trial->n_chain, judge->name);
 }
 
 static gboolean
@@ -225,6 +236,12 @@ try_anchors(Trial *trial, GError **error)
     }
     if (status != 0) {
         return refuse(trial, error, "can't be verified (status 0x%x)", status);
+    }
+    if (!may_be_called_so(trial)) {
+        return refuse(trial, error,
+                      "is called `%s`, and names like that its issuers are not "
+                      "allowed to sign",
+                      trial->judge->name);
     }
     trial->peer->verdict = KD_TLS_TRUSTED;
     return TRUE;

@@ -332,3 +332,61 @@ kd_tls_anchors_verify(KdTlsAnchors *anchors, gnutls_x509_crt_t *chain, guint n_c
     return status |
            (has_old_list(anchors, chain, n_chain) ? GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED : 0);
 }
+
+/* Whether a certificate could be asked about limits, and has its own added if there are any */
+static gboolean
+add_limits(gnutls_x509_name_constraints_t limits, gnutls_x509_crt_t crt)
+{
+    int status = gnutls_x509_crt_get_name_constraints(crt, limits,
+                                                      GNUTLS_NAME_CONSTRAINTS_FLAG_APPEND, NULL);
+
+    return status >= 0 || status == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE;
+}
+
+/* The same of the anchor that has signed it, if one has */
+static gboolean
+add_limits_of_anchor(gnutls_x509_name_constraints_t limits, gnutls_x509_trust_list_t list,
+                     gnutls_x509_crt_t crt)
+{
+    gnutls_x509_crt_t anchor = NULL;
+
+    if (list == NULL ||
+        gnutls_x509_trust_list_get_issuer(list, crt, &anchor, GNUTLS_TL_GET_COPY) < 0) {
+        return TRUE;
+    }
+    gboolean is_added = add_limits(limits, anchor);
+    gnutls_x509_crt_deinit(anchor);
+    return is_added;
+}
+
+/**
+ * kd_tls_anchors_allow_name:
+ * @anchors: anchors
+ * @chain: that kd_tls_anchors_verify() has found right
+ * @n_chain: how many
+ * @name: common name of the first
+ *
+ * GnuTLS holds DNS names against what issuers may sign (RFC 5280, 4.2.1.10), and a common name only
+ * where there is no DNS name.
+ *
+ * Returns: whether the issuers may sign for @name
+ */
+gboolean
+kd_tls_anchors_allow_name(const KdTlsAnchors *anchors, const gnutls_x509_crt_t *chain,
+                          guint n_chain, const char *name)
+{
+    gnutls_datum_t text = {(unsigned char *)name, (unsigned)strlen(name)};
+    gnutls_x509_name_constraints_t limits = NULL;
+    gboolean is_complete = gnutls_x509_name_constraints_init(&limits) >= 0;
+
+    for (guint i = 0; is_complete && i < n_chain; i++) {
+        is_complete =
+            (i == 0 || add_limits(limits, chain[i])) &&
+            add_limits_of_anchor(limits, anchors->own, chain[i]) &&
+            (!anchors->has_system || add_limits_of_anchor(limits, get_system_list(), chain[i]));
+    }
+    gboolean is_allowed =
+        is_complete && gnutls_x509_name_constraints_check(limits, GNUTLS_SAN_DNSNAME, &text) != 0;
+    g_clear_pointer(&limits, gnutls_x509_name_constraints_deinit);
+    return is_allowed;
+}

@@ -39,9 +39,10 @@ enum {
 #define NOT_YET                                       \
     "activation_date = \"2046-05-06 00:00:00 UTC\"\n" \
     "expiration_date = \"2048-01-01 00:00:00 UTC\"\n"
-#define MIDDLE   "cn = Middle\nca\ncert_signing_key\n"
-#define RSA_1024 "--key-type=rsa --bits=1024"
-#define RSA_2048 "--key-type=rsa --bits=2048"
+#define MIDDLE     "cn = Middle\nca\ncert_signing_key\n"
+#define RSA_1024   "--key-type=rsa --bits=1024"
+#define RSA_2048   "--key-type=rsa --bits=2048"
+#define CN_AND_DNS "cn = prod\ndns_name = a.example.com\ntls_www_server\nsigning_key\n"
 /* labhost, a zero, .evil */
 #define NUL_NAME "add_extension = \"2.5.29.17 0x300f820d6c6162686f7374002e6576696c\"\n"
 
@@ -224,6 +225,28 @@ static const Row rows[] = {
      .verdict = KD_TLS_REFUSED,
      .words = "names",
      .middle = MIDDLE "nc_permit_dns = example.com\n"},
+    {.name = "issuer-must-not-sign-that-common-name",
+     .verdict = KD_TLS_REFUSED,
+     .words = "`prod`|names",
+     .leaf = CN_AND_DNS,
+     .certuser = "prod",
+     .middle = MIDDLE "nc_permit_dns = example.com\n"},
+    {.name = "anchor-must-not-sign-that-common-name",
+     .verdict = KD_TLS_REFUSED,
+     .words = "`prod`|names",
+     .leaf = CN_AND_DNS,
+     .certuser = "prod",
+     .root = KD_SHOP_CA "nc_exclude_dns = prod\n"},
+    {.name = "issuer-may-sign-that-common-name",
+     .verdict = KD_TLS_TRUSTED,
+     .leaf = "cn = prod.example.com\ndns_name = a.example.com\ntls_www_server\nsigning_key\n",
+     .certuser = "prod.example.com",
+     .middle = MIDDLE "nc_permit_dns = example.com\n"},
+    {.name = "address-asked-for-in-dns-entry",
+     .verdict = KD_TLS_REFUSED,
+     .words = "wrong name|127.0.0.1",
+     .leaf = "cn = x\ndns_name = 127.0.0.1\ntls_www_server\nsigning_key\n",
+     .certuser = "127.0.0.1"},
     {.name = "unknown-issuer",
      .verdict = KD_TLS_UNKNOWN,
      .words = "unknown issuer|`Lab CA`|certuser=",
