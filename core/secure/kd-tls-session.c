@@ -112,8 +112,9 @@ on_pull(gnutls_transport_ptr_t ptr, void *buf, size_t len)
         gssize n = fill(session);
 
         if (n <= 0) {
+            /* The errno itself is kept: of some GnuTLS believes that they pass. */
             session->is_starved = n == -EAGAIN;
-            gnutls_transport_set_errno(session->gnutls, (int)-n);
+            gnutls_transport_set_errno(session->gnutls, session->is_starved ? EAGAIN : EIO);
             return n == 0 ? 0 : -1;
         }
     }
@@ -155,7 +156,7 @@ on_push(gnutls_transport_ptr_t ptr, const void *buf, size_t len)
     KdTlsSession *session = ptr;
 
     if (session->out_error != 0) {
-        gnutls_transport_set_errno(session->gnutls, session->out_error);
+        gnutls_transport_set_errno(session->gnutls, EIO); /* as above */
         return -1;
     }
     if (session->out_kept == NULL && out_shared_len + len <= sizeof out_shared) {
@@ -176,7 +177,7 @@ give(KdTlsSession *session, const uint8_t *bytes, size_t len)
     while (done < len && session->out_error == 0) {
         gssize n = base_write(session, bytes + done, len - done);
 
-        if (n == -EAGAIN) {
+        if (n == -EAGAIN || n == 0) {
             break;
         }
         if (n < 0) {

@@ -3,6 +3,7 @@
  * them. */
 #include "kd-test-tls.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -294,6 +295,96 @@ test_one_a_round(void)
     kd_test_stop();
 }
 
+/* ---- streams that behave oddly ---- */
+
+typedef struct {
+    gssize read_code;
+    gssize write_code;
+} OddStream;
+
+static gssize
+odd_read(KdStream *stream, void *buf, size_t len)
+{
+    (void)buf;
+    (void)len;
+    return ((OddStream *)(void *)stream)->read_code;
+}
+
+static gssize
+odd_write(KdStream *stream, const void *buf, size_t len)
+{
+    (void)buf;
+    (void)len;
+    return ((OddStream *)(void *)stream)->write_code;
+}
+
+static void
+odd_set_ready(KdStream *stream, KdReadyFunc fn, void *user)
+{
+    (void)stream;
+    (void)fn;
+    (void)user;
+}
+
+static void
+odd_destroy(KdStream *stream)
+{
+    (void)stream;
+}
+
+static void
+shake_on_odd(KdTestShake *shake, KdTlsConfig *config, OddStream *odd)
+{
+    static const KdStreamOps ops = {
+        .struct_size = sizeof ops,
+        .read = odd_read,
+        .write = odd_write,
+        .set_ready = odd_set_ready,
+        .destroy = odd_destroy,
+    };
+    KdEndpoint base;
+
+    kd_endpoint_init(&base);
+    base.ops = &ops;
+    base.stream = (KdStream *)(void *)odd;
+    kd_test_start();
+    kd_test_shake_begin(shake, config, &base);
+}
+
+/* EINTR is an error like others there: nobody would try again for ever. */
+static void
+test_interrupted(void)
+{
+    OddStream odds[] = {{-EINTR, 1}, {-EAGAIN, -EINTR}, {-EMSGSIZE, 1}};
+
+    for (guint i = 0; i < G_N_ELEMENTS(odds); i++) {
+        g_autoptr(KdTlsConfig) config =
+            i == 1 ? kd_test_client_new(NULL) : kd_test_server_new(NULL);
+        KdTestShake shake = {0};
+
+        shake_on_odd(&shake, config, &odds[i]);
+        kd_test_shake_wait(&shake);
+        g_assert_error(shake.error, KD_ERROR, KD_ERROR_TLS);
+        kd_test_shake_clear(&shake);
+        kd_test_stop();
+    }
+}
+
+/* A write that takes nothing is one that has no room. */
+static void
+test_no_room(void)
+{
+    g_autoptr(KdTlsConfig) config = kd_test_client_new(NULL);
+    OddStream odd = {-EAGAIN, 0};
+    KdTestShake shake = {0};
+
+    shake_on_odd(&shake, config, &odd);
+    kd_test_settle();
+    g_assert_cmpuint(shake.n_told, ==, 0);
+    kd_test_shake_clear(&shake);
+    kd_test_stop();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -305,6 +396,8 @@ main(int argc, char **argv)
     ADD("leaves-nothing-of-a-thousand-torn", test_thousand_torn);
     ADD("waits-in-little-memory", test_memory);
     ADD("makes-one-step-a-round", test_one_a_round);
+    ADD("ends-where-a-stream-says-that-it-was-interrupted", test_interrupted);
+    ADD("waits-where-a-stream-takes-nothing", test_no_room);
 #undef ADD
     return g_test_run();
 }
