@@ -366,22 +366,25 @@ lose_peer(KdRoute *route, int error)
     }
 }
 
-/* After CLOSE was sent: what still comes is dropped until the peer closes. */
+/* After CLOSE was sent: what still comes is dropped until the peer closes. From one that was not
+ * authenticated no more is read than before: inside TLS it would cost us more than the peer. */
 static gboolean
 discard_peer(KdRoute *route, KdEnd *end)
 {
+    gboolean is_known = route->has_keepalive;
+    size_t left = is_known ? KD_LOOP_BUFFER_BYTES : KD_MAX_PREAUTH_TOTAL - route->n_discarded;
     gssize n = 1;
-    size_t left = KD_LOOP_BUFFER_BYTES;
 
     while (kd_end_is_readable(end) && n > 0 && left > 0) {
         n = kd_end_read(end, kd_loop_get_buffer(), left);
         left -= n > 0 ? (size_t)n : 0;
     }
+    route->n_discarded = is_known ? 0 : KD_MAX_PREAUTH_TOTAL - left;
     if (n == 0 || (n < 0 && n != -EAGAIN)) {
         lose_peer(route, (int)-n);
         return FALSE;
     }
-    return left == 0;
+    return is_known && left == 0;
 }
 
 static gboolean

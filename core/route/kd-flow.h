@@ -38,6 +38,7 @@ struct KdRoute {
     KdTick tick;
     KdRouteCount count;
     uint64_t n_dropped; /* bytes of the peer                                                    */
+    size_t n_discarded; /* bytes of a peer that was not authenticated, after the stop           */
     uint64_t hold_at;
     gboolean is_reached;
     gboolean is_stopped;

@@ -10,6 +10,7 @@
 #include <glib/gstdio.h>
 
 #include <string.h>
+#include <sys/socket.h>
 
 /* Of `pencil`, with the salt and the iterations of RFC 7677, section 3: quick to derive */
 #define RFC_VERIFIER                                \
@@ -18,6 +19,8 @@
     "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
 #define PASSWORD    "pencil"
 #define DEADLINE_US (10 * G_USEC_PER_SEC)
+/* What a socket and a stream may hold without that anybody reads */
+#define MOST_IN_BUFFERS ((gsize)1024 * 1024)
 
 /* What a client does in another way than it should */
 typedef enum {
@@ -448,22 +451,59 @@ test_closed_meanwhile(KdStageFixture *f, gconstpointer user)
     kd_close_free(kd_test_client_expect_close(&f->client, KD_CLOSE_GOING_AWAY));
 }
 
-/* Megabytes instead of a word: none of it is kept. */
+/* Returns: how many bytes there was room for */
+static gsize
+offer(KdTestClient *client)
+{
+    static const uint8_t bytes[4096];
+    gssize n;
+
+    if (client->ring != NULL) {
+        return kd_ring_stream_put(client->ring, bytes, sizeof bytes);
+    }
+    n = send(client->fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return n > 0 ? (gsize)n : 0;
+}
+
+/* As much as gets rid of, while the other side has its turns. */
+static gsize
+talk_for(KdTestClient *client, gint64 for_us)
+{
+    gint64 end_us = g_get_monotonic_time() + for_us;
+    gsize n_said = 0;
+
+    while (g_get_monotonic_time() < end_us) {
+        n_said += offer(client);
+        g_main_context_iteration(NULL, FALSE);
+    }
+    return n_said;
+}
+
+/* Megabytes instead of a word: they stay where they are, and the answer comes all the same. */
 static void
 test_talking_meanwhile(KdStageFixture *f, gconstpointer user)
 {
     g_auto(Attempt) attempt = {0};
-    uint8_t bytes[4096] = {0};
 
     (void)user;
     ask_for_password(&f->stage);
     kd_stage_connect(&f->stage, &f->client);
     say_hello(&attempt, &f->client, WAY_RIGHT);
     prove(&attempt, &f->client, "Pencil", WAY_RIGHT);
-    for (guint i = 0; i < 1000; i++) {
-        kd_test_client_say(&f->client, bytes, sizeof bytes);
-    }
+    g_assert_cmpuint(talk_for(&f->client, G_USEC_PER_SEC / 2), <, MOST_IN_BUFFERS);
     assert_refused(&f->stage, &f->client, attempt.began_us);
+}
+
+/* After CLOSE it is no other. */
+static void
+test_talking_afterwards(KdStageFixture *f, gconstpointer user)
+{
+    (void)user;
+    kd_stage_connect(&f->stage, &f->client);
+    kd_test_client_send_preamble(&f->client, KD_PROTOCOL_MAJOR);
+    kd_test_client_send_open(&f->client, "fake:name=1");
+    g_assert_cmpuint(talk_for(&f->client, G_USEC_PER_SEC / 2), <, MOST_IN_BUFFERS);
+    kd_close_free(kd_test_client_expect_close(&f->client, KD_CLOSE_PROTOCOL_ERROR));
 }
 
 /* ---- deadlines ---- */
@@ -685,6 +725,7 @@ main(int argc, char **argv)
     kd_stage_add("/auth/client-that-leaves-is-not-waited-for", test_gone_meanwhile);
     kd_stage_add_once("/auth/server-may-end-meanwhile", test_closed_meanwhile);
     kd_stage_add("/auth/nothing-is-heard-meanwhile", test_talking_meanwhile);
+    kd_stage_add("/auth/nothing-is-heard-after-a-refusal", test_talking_afterwards);
     kd_stage_add_once("/deadline/dripping-does-not-extend-it", test_drips);
     kd_stage_add_once("/deadline/tls-does-not-extend-it", test_tls_and_silence);
     kd_stage_add("/tls/session-can-be-closed-before", test_closed_before_tls);
