@@ -137,7 +137,7 @@ test_plan_is_masked(Room *room, gconstpointer unused)
 }
 
 static void
-assert_refused(const Room *room, const char *server, KdError code)
+assert_refused(const Room *room, const char *server, int code)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(KdDialUp) dial_up = kd_dial_up_new(room->registry, server, &error);
