@@ -73,10 +73,11 @@ on_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payload, vo
 {
     Run *run = user;
     g_autoptr(GError) error = NULL;
+    gboolean was_authenticated = run->login.is_authenticated;
     gboolean is_taken = kd_login_take_frame(&run->login, route, header, payload, &error);
 
     g_assert_true(is_taken == (error == NULL));
-    if (run->login.is_authenticated && (run->options & INPUT_PASSWORD) != 0) {
+    if (run->login.is_authenticated && !was_authenticated && (run->options & INPUT_PASSWORD) != 0) {
         g_assert_true(run->has_proved);
         g_assert_false(run->is_changed);
         g_assert_true((run->options & (INPUT_WRONG | INPUT_UNBOUND)) == 0);
@@ -268,13 +269,6 @@ make(Run *run, const KdFuzzRecord *record)
     }
 }
 
-/* Events are shown to the user: not to whoever watches a fuzzer. */
-static void
-print_nothing(const gchar *text)
-{
-    g_assert_true(g_utf8_validate(text, -1, NULL));
-}
-
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -283,7 +277,6 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     g_log_set_always_fatal(G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING);
-    g_set_printerr_handler(print_nothing);
     g_assert_true(kd_loop_start(NULL));
     client_password = kd_password_new(PASSWORD, NULL);
     server_passwords[0] = kd_password_new(PASSWORD, NULL);
