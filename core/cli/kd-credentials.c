@@ -161,6 +161,12 @@ read_line(GError **error)
         kd_secret_wipe(line, sizeof line);
         return NULL;
     }
+    if (memchr(line, '\0', len) != NULL) {
+        g_set_error_literal(error, KD_ERROR, KD_ERROR_FAILED,
+                            "stdin: has zeros in it, so it is no text");
+        kd_secret_wipe(line, sizeof line);
+        return NULL;
+    }
     text = g_strndup(line, len);
     kd_secret_wipe(line, sizeof line);
     text[strcspn(text, "\r\n")] = '\0';

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define MAX_FILE_BYTES 4096u
+#define SCRAM_PREFIX   "{SCRAM-" /* of all verifiers (RFC 5803, 2) */
 
 struct KdPassword {
     grefcount n_refs;
@@ -87,7 +88,8 @@ kd_password_new_from_line(const char *line, GError **error)
 {
     KdVerifier *verifier = NULL;
 
-    if (!g_str_has_prefix(line, KD_VERIFIER_PREFIX)) {
+    /* Those of other mechanisms, too: taken for passwords they would be keys to the server. */
+    if (g_ascii_strncasecmp(line, SCRAM_PREFIX, strlen(SCRAM_PREFIX)) != 0) {
         return kd_password_new(line, error);
     }
     verifier = kd_verifier_parse(line, error);
@@ -96,14 +98,23 @@ kd_password_new_from_line(const char *line, GError **error)
 
 /* ---- files ---- */
 
-/* Nobody else; but root's own may be lent to us by an entry of an ACL, which shows as a right of
- * the group: so a service manager gives credentials to a service with a user of its own. */
 static gboolean
-is_closed(const struct stat *st)
+is_credential(const char *path)
 {
-    mode_t others = st->st_uid == 0 && st->st_gid == 0 ? 037 : 077;
+    const char *folder = g_getenv("CREDENTIALS_DIRECTORY");
 
-    return (st->st_mode & others) == 0;
+    return folder != NULL && g_path_is_absolute(folder) && g_str_has_prefix(path, folder) &&
+           path[strlen(folder)] == '/';
+}
+
+/* Nobody else; but a credential of root may be lent to us by an entry of an ACL, which shows as a
+ * right of the group: so a service manager gives it to a service with a user of its own. */
+static gboolean
+is_closed(const char *path, const struct stat *st)
+{
+    gboolean is_lent = st->st_uid == 0 && st->st_gid == 0 && is_credential(path);
+
+    return (st->st_mode & (is_lent ? 037u : 077u)) == 0;
 }
 
 static gboolean
@@ -115,7 +126,7 @@ check_file(const char *path, const struct stat *st, GError **error)
         g_set_error(error, KD_ERROR, KD_ERROR_FAILED,
                     "%s: belongs to user %u, who could read it; fix: chown %u %s", path,
                     (guint)st->st_uid, (guint)geteuid(), path);
-    } else if (!is_closed(st)) {
+    } else if (!is_closed(path, st)) {
         g_set_error(error, KD_ERROR, KD_ERROR_FAILED,
                     "%s: is open to others than its owner (mode %04o); fix: chmod 600 %s", path,
                     (guint)(st->st_mode & 07777), path);

@@ -218,6 +218,8 @@ test_password_files(KdE2eStage *stage, gconstpointer unused)
     check_refused(transport, 1, path, "No such file");
     write_file(path, "any length, and any letter\n", 0644);
     check_refused(transport, 1, path, "chmod 600");
+    g_assert_no_errno(g_chmod(path, 0640));
+    check_refused(transport, 1, path, "chmod 600");
     g_assert_no_errno(g_chmod(path, 0600));
     said = check_served(stage, transport);
     g_assert_null(strstr(said, "no password"));
@@ -501,6 +503,22 @@ test_no_verifier(KdE2eStage *stage, gconstpointer unused)
     }
 }
 
+/* What stands behind a zero would not count, and nobody would know. */
+static void
+test_no_verifier_of_zeros(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autofree char *path = kd_e2e_stage_build_path(stage, "line");
+    const KdE2eSetup setup = {.stdin_path = path};
+    g_autoptr(KdE2eProgram) maker = NULL;
+
+    (void)unused;
+    g_assert_true(g_file_set_contents(path, "four\0six\n", 9, NULL));
+    maker = kd_e2e_stage_run("kdsrv", &setup, "--make-verifier", NULL);
+    g_assert_cmpint(kd_e2e_program_wait(maker), ==, 1);
+    g_assert_nonnull(strstr(kd_e2e_program_get_text(maker, KD_E2E_STDERR), "zeros"));
+    g_assert_cmpstr(kd_e2e_program_get_text(maker, KD_E2E_STDOUT), ==, "");
+}
+
 static void
 test_options(KdE2eStage *stage, gconstpointer unused)
 {
@@ -573,6 +591,7 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/doors/make/certificate-of-the-machine", test_make_cert_for_machine);
     kd_e2e_add("/e2e/doors/make/verifier-that-serves", test_make_verifier);
     kd_e2e_add("/e2e/doors/make/no-verifier-of-nothing", test_no_verifier);
+    kd_e2e_add("/e2e/doors/make/no-verifier-of-zeros", test_no_verifier_of_zeros);
     kd_e2e_add("/e2e/doors/options/that-do-not-go-together", test_options);
     kd_e2e_add("/e2e/doors/pipe/needs-no-firewall-opened", test_icf);
     return g_test_run();

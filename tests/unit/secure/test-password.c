@@ -160,6 +160,9 @@ test_bad_verifiers(void)
         "{SCRAM-SHA-256}4096," SALT "," SALT "," SERVER,
         "{SCRAM-SHA-256}4096," SALT "," STORED ",x" SERVER,
         "{SCRAM-SHA-256}4096," SALT "," STORED "," SERVER " ",
+        "{SCRAM-SHA-256-PLUS}4096," SALT "," STORED "," SERVER,
+        "{SCRAM-SHA-1}4096," SALT "," STORED "," SERVER,
+        "{scram-sha-256}4096," SALT "," STORED "," SERVER,
     };
 
     for (guint i = 0; i < G_N_ELEMENTS(lines); i++) {
@@ -204,7 +207,7 @@ test_file_of_a_verifier(Fixture *f, gconstpointer user)
 static void
 test_open_files(Fixture *f, gconstpointer user)
 {
-    static const int modes[] = {0660, 0604, 0620, 0602, 0610, 0644, 0666};
+    static const int modes[] = {0640, 0440, 0660, 0604, 0620, 0602, 0610, 0644, 0666};
 
     (void)user;
     for (guint i = 0; i < G_N_ELEMENTS(modes); i++) {
@@ -226,10 +229,13 @@ test_file_lent_by_root(Fixture *f, gconstpointer user)
         return;
     }
     write_file(f, CANARY "\n", -1, 0440);
+    assert_file_refused(f->path, "chmod 600");
+    g_setenv("CREDENTIALS_DIRECTORY", f->folder, TRUE);
     password = kd_password_new_from_file(f->path, &error);
     g_assert_no_error(error);
     g_assert_cmpint(chown(f->path, 0, 12345), ==, 0);
     assert_file_refused(f->path, "chmod 600");
+    g_unsetenv("CREDENTIALS_DIRECTORY");
 }
 
 static void
@@ -302,7 +308,7 @@ main(int argc, char **argv)
     add("/password/file-may-hold-a-verifier", test_file_of_a_verifier);
     add("/password/file-that-others-can-open-is-refused", test_open_files);
     add("/password/file-of-another-user-is-refused", test_file_of_another);
-    add("/password/file-that-root-lends-is-read", test_file_lent_by_root);
+    add("/password/credential-that-root-lends-is-read", test_file_lent_by_root);
     add("/password/only-a-regular-file-is-read", test_no_regular_file);
     add("/password/contents-that-are-no-password-are-refused", test_bad_contents);
     return g_test_run();
