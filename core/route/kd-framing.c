@@ -61,7 +61,9 @@ next_preamble(KdFraming *framing, const uint8_t **bytes, size_t *len, KdPiece *p
 {
     KdRole peer = framing->wire.role == KD_ROLE_SERVER ? KD_ROLE_CLIENT : KD_ROLE_SERVER;
 
-    if (!collect_head(framing, bytes, len, KD_PREAMBLE_BYTES)) {
+    /* An alert, after which there is no more, is shorter. */
+    if (!collect_head(framing, bytes, len, KD_PREAMBLE_BYTES) &&
+        !kd_preamble_is_tls(framing->head, framing->head_len)) {
         return KD_PIECE_NONE;
     }
     framing->has_preamble = TRUE;

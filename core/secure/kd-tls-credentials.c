@@ -48,7 +48,7 @@ set_missing_error(const KdCertWish *wish, GError **error)
     if (is_server(wish) && digits == NULL) {
         g_set_error(error, KD_ERROR, KD_ERROR_TLS,
                     "no such certificate in %s or a token; kdsrv --make-cert %s%s makes one",
-                    folder, wish->store == KD_CERT_STORE_MACHINE ? "--machine " : "", wish->text);
+                    folder, wish->text, wish->store == KD_CERT_STORE_MACHINE ? " --machine" : "");
     } else {
         g_set_error(error, KD_ERROR, KD_ERROR_TLS, "no such certificate in %s or a token", folder);
     }

@@ -33,9 +33,16 @@ get_versions(const KdTlsSession *session)
     return are_old_allowed(session) ? "TLS 1.2 or newer" : "TLS 1.3";
 }
 
-/* An SSL 2 hello (RFC 5246, E.2) is TLS, if an old one. */
-static gboolean
-is_tls(const KdTlsSession *session)
+/**
+ * kd_tls_failure_is_tls:
+ * @session: a session
+ *
+ * An SSL 2 hello (RFC 5246, E.2) is TLS, if an old one.
+ *
+ * Returns: %FALSE: what has come begins as nothing of TLS does
+ */
+gboolean
+kd_tls_failure_is_tls(const KdTlsSession *session)
 {
     const uint8_t *first = session->first;
 
@@ -74,6 +81,16 @@ build_no_cipher(const KdTlsSession *session)
                              "%s speaks no TLS 1.3, or has no cipher in common with us", peer);
 }
 
+/* Before TLS 1.3 there is no alert for it (RFC 5246, 7.4.6). */
+static gboolean
+is_certificate_missed(const KdTlsSession *session, gnutls_alert_description_t alert)
+{
+    return alert == GNUTLS_A_CERTIFICATE_REQUIRED ||
+           (alert == GNUTLS_A_HANDSHAKE_FAILURE &&
+            gnutls_certificate_client_get_request_status(session->gnutls) != 0 &&
+            gnutls_certificate_get_ours(session->gnutls) == NULL);
+}
+
 static GError *
 build_alert(const KdTlsSession *session)
 {
@@ -84,10 +101,11 @@ build_alert(const KdTlsSession *session)
     if (is_alert_on_certificate(alert)) {
         return g_error_new(KD_ERROR, KD_ERROR_TLS, "%s refuses our certificate: %s", peer, name);
     }
-    switch (alert) {
-    case GNUTLS_A_CERTIFICATE_REQUIRED:
+    if (is_certificate_missed(session, alert)) {
         return g_error_new(KD_ERROR, KD_ERROR_TLS,
                            "%s wants a certificate: name one by clientcert=", peer);
+    }
+    switch (alert) {
     case GNUTLS_A_ACCESS_DENIED:
         return g_error_new(KD_ERROR, KD_ERROR_TLS, "%s refused the connection", peer);
     case GNUTLS_A_PROTOCOL_VERSION:
@@ -152,7 +170,7 @@ kd_tls_failure_build(const KdTlsSession *session, int code)
     const char *peer = get_peer_name(session);
     GError *error = NULL;
 
-    if (!is_tls(session)) {
+    if (!kd_tls_failure_is_tls(session)) {
         return build_not_tls(session);
     }
     if (is_cut(session, code)) {

@@ -112,6 +112,24 @@ fail(KdTlsHandshake *handshake, const GError *error)
 }
 
 static void
+send_alert(KdTlsSession *session, int code)
+{
+    gnutls_session_t gnutls = session->gnutls;
+
+    kd_tls_session_begin(session, 0);
+    if (code == KD_TLS_E_NO_BINDING) {
+        (void)gnutls_alert_send(gnutls, GNUTLS_AL_FATAL, GNUTLS_A_INSUFFICIENT_SECURITY);
+    } else if (code == GNUTLS_E_NO_CERTIFICATE_FOUND &&
+               gnutls_protocol_get_version(gnutls) == GNUTLS_TLS1_2) {
+        (void)gnutls_alert_send(gnutls, GNUTLS_AL_FATAL,
+                                GNUTLS_A_HANDSHAKE_FAILURE); /* RFC 5246, 7.4.6 */
+    } else {
+        (void)gnutls_alert_send_appropriate(gnutls, code);
+    }
+    kd_tls_session_end(session);
+}
+
+static void
 fail_by_code(KdTlsHandshake *handshake, int code)
 {
     KdTlsSession *session = handshake->session;
@@ -121,14 +139,7 @@ fail_by_code(KdTlsHandshake *handshake, int code)
         error = kd_tls_failure_build(session, code);
     }
     if (code != GNUTLS_E_FATAL_ALERT_RECEIVED && !session->has_ended) {
-        kd_tls_session_begin(session, 0);
-        if (code == KD_TLS_E_NO_BINDING) {
-            (void)gnutls_alert_send(session->gnutls, GNUTLS_AL_FATAL,
-                                    GNUTLS_A_INSUFFICIENT_SECURITY);
-        } else {
-            (void)gnutls_alert_send_appropriate(session->gnutls, code);
-        }
-        kd_tls_session_end(session);
+        send_alert(session, code);
     }
     fail(handshake, error);
 }
@@ -203,7 +214,11 @@ take_step(KdTlsSession *session)
              (code < 0 && code != GNUTLS_E_AGAIN && gnutls_error_is_fatal(code) == 0) ||
              (code == GNUTLS_E_AGAIN && !session->is_starved));
     kd_tls_session_end(session);
-    return code;
+    /* The session protocol in clear looks as an SSL 2 record of 2379 bytes does: not waited for. */
+    return code == GNUTLS_E_AGAIN && session->n_in_bytes >= KD_TLS_FIRST_BYTES &&
+                   !kd_tls_failure_is_tls(session)
+               ? GNUTLS_E_UNEXPECTED_PACKET
+               : code;
 }
 
 /* Sends what waits, and sees to it that we hear of room for the rest. */

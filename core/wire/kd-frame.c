@@ -32,6 +32,19 @@ kd_preamble_store(uint8_t *out, KdRole role, uint16_t major, uint16_t minor)
 }
 
 /**
+ * kd_preamble_is_tls:
+ * @in: the first bytes of the peer
+ * @len: of @in
+ *
+ * Returns: whether it speaks TLS: an alert, or a handshake (RFC 8446, 5.1); %FALSE below 3 bytes
+ */
+gboolean
+kd_preamble_is_tls(const uint8_t *in, size_t len)
+{
+    return len >= 3 && (in[0] == 0x15 || in[0] == 0x16) && in[1] == 3 && in[2] <= 4;
+}
+
+/**
  * kd_preamble_load:
  * @in: %KD_PREAMBLE_BYTES
  * @expected: the role that the peer must have
@@ -54,7 +67,9 @@ kd_preamble_load(const uint8_t *in, KdRole expected, uint16_t *major, uint16_t *
         g_set_error_literal(error, KD_ERROR, KD_ERROR_PROTOCOL,
                             is_text_mode ? "the way to the peer alters line ends, it must carry "
                                            "all bytes unchanged"
-                                         : "the peer does not speak the session protocol");
+                            : kd_preamble_is_tls(in, KD_PREAMBLE_BYTES)
+                                ? "the peer speaks TLS: use the same transport on both sides"
+                                : "the peer does not speak the session protocol");
         return FALSE;
     }
     if (in[12] != (uint8_t)expected) {

@@ -74,6 +74,7 @@ typedef struct {
 } KdFrameHeader;
 
 void kd_preamble_store(uint8_t *out, KdRole role, uint16_t major, uint16_t minor);
+gboolean kd_preamble_is_tls(const uint8_t *in, size_t len);
 gboolean kd_preamble_load(const uint8_t *in, KdRole expected, uint16_t *major, uint16_t *minor,
                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void kd_frame_header_store(uint8_t *out, const KdFrameHeader *header);

@@ -209,6 +209,24 @@ test_weak(KdE2eStage *stage, gconstpointer unused)
     }
 }
 
+/* In TLS 1.2 no alert says so, but the client knows what it was asked for (RFC 5246, 7.4.6). */
+static void
+expect_missed(KdE2eStage *stage, const char *ca)
+{
+    static const char *const old[] = {"-tls1_2", NULL};
+    g_autoptr(KdE2eProgram) openssl = start_openssl(stage, ca, old);
+    g_autofree char *link = g_strdup_printf("kdsrv:server=@{ssl:server=" HERE ",proto=tls1.2,"
+                                            "certuser=lab,ca=%s,port=%u},trans=@{fake:name=1}",
+                                            ca, stage->port);
+    g_autoptr(KdE2eProgram) kd = kd_e2e_stage_run("kd", NULL, "-k", link, "--stdio", NULL);
+
+    g_assert_cmpint(kd_e2e_program_wait(openssl), !=, 0);
+    expect_text(kd_e2e_program_get_text(openssl, KD_E2E_STDERR), "alert handshake failure");
+    g_assert_cmpint(kd_e2e_program_wait(kd), ==, 1);
+    expect_text(kd_e2e_program_get_text(kd, KD_E2E_STDERR),
+                "the server wants a certificate: name one by clientcert=");
+}
+
 /* A client that must show a certificate, and that kdsrv knows the authority of. */
 static void
 test_client_cert(KdE2eStage *stage, gconstpointer unused)
@@ -248,6 +266,7 @@ test_client_cert(KdE2eStage *stage, gconstpointer unused)
         g_assert_cmpint(kd_e2e_program_wait(stranger), !=, 0);
         g_assert_null(strstr(kd_e2e_program_get_text(stranger, KD_E2E_STDOUT), MAGIC));
         expect_openssl(stage, ca, mine, "TLSv1.3");
+        expect_missed(stage, ca);
     }
 }
 
@@ -521,6 +540,28 @@ test_no_tls(KdE2eStage *stage, gconstpointer unused)
     expect_text(kd_e2e_program_get_text(kd, KD_E2E_STDERR), "TLS");
 }
 
+/* And the other way round: at once, not when the time for a handshake is over. */
+static void
+test_tls_unasked(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autofree char *ca = NULL;
+    g_autofree char *link = NULL;
+    g_autoptr(KdE2eProgram) kd = NULL;
+
+    (void)unused;
+    if (are_missing()) {
+        return;
+    }
+    ca = serve(stage, "proto=tls1");
+    link = g_strdup_printf("kdsrv:server=@{tcp:server=" HERE ",port=%u},trans=@{fake:name=1}",
+                           stage->port);
+    kd = kd_e2e_stage_run("kd", NULL, "-k", link, "--stdio", NULL);
+    g_assert_cmpint(kd_e2e_program_wait(kd), ==, 1);
+    g_test_message("%s", kd_e2e_program_get_text(kd, KD_E2E_STDERR));
+    expect_text(kd_e2e_program_get_text(kd, KD_E2E_STDERR),
+                "speaks TLS: use the same transport on both sides");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -538,5 +579,6 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/peers/pinned-certificate-must-be-valid-too", test_pinned_faults);
     kd_e2e_add("/e2e/peers/server-of-older-versions-is-refused", test_old_server);
     kd_e2e_add("/e2e/peers/server-without-tls-is-told", test_no_tls);
+    kd_e2e_add("/e2e/peers/server-inside-tls-is-told", test_tls_unasked);
     return g_test_run();
 }

@@ -116,7 +116,9 @@ test_machine_files(void)
     g_assert_cmpuint(get_mode(cert), ==, 0644);
     g_assert_cmpuint(get_mode(keys), ==, 0700);
     g_assert_cmpuint(get_mode(key), ==, 0600);
-    assert_no_server("certuser", "labhost", "no such certificate|kdsrv --make-cert labhost");
+    assert_no_server("certuser", "labhost", "no such certificate|kdsrv --make-cert labhost makes");
+    assert_no_server("machuser", "none",
+                     "no such certificate|kdsrv --make-cert none --machine makes");
 }
 
 static void

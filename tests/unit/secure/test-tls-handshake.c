@@ -275,6 +275,34 @@ expect_of_bytes(KdTlsConfig *config, const void *bytes, size_t len, const char *
     kd_test_stop();
 }
 
+/* Most of the preamble looks to GnuTLS as an SSL 2 record of 2379 bytes does, for which it waits.
+ */
+static void
+test_no_tls_at_once(void)
+{
+    static const char preamble[16] = "\x89KDS\r\n\x1a\n\1\0\2\0\1\0\0";
+    static const uint8_t alert[] = {0x15, 0x03};
+    uint8_t got[16];
+    KdTestShake shake = {0};
+    KdTlsConfig *config = kd_test_server_new(NULL);
+    KdEndpoint bases[2];
+
+    kd_test_start();
+    kd_test_tcp_pair(&bases[0], &bases[1]);
+    g_assert_cmpint(write(bases[1].fd, preamble, sizeof preamble), ==, sizeof preamble);
+    kd_test_shake_begin(&shake, config, &bases[0]);
+    kd_test_shake_wait(&shake);
+    kd_test_assert_says(&shake,
+                        "the client speaks no TLS at all, but the session protocol in clear: use "
+                        "the same transport on both sides");
+    g_assert_cmpint(read(bases[1].fd, got, sizeof got), ==, 7);
+    g_assert_cmpmem(got, sizeof alert, alert, sizeof alert);
+    kd_test_shake_clear(&shake);
+    kd_endpoint_clear(&bases[1]);
+    kd_tls_config_unref(config);
+    kd_test_stop();
+}
+
 static void
 test_no_tls(void)
 {
@@ -404,6 +432,7 @@ main(int argc, char **argv)
     ADD("tells-a-client-that-it-was-refused", test_refused);
     ADD("refuses-in-one-alert", test_refusal);
     ADD("says-when-the-other-side-speaks-no-tls", test_no_tls);
+    ADD("says-at-once-when-the-client-speaks-in-clear", test_no_tls_at_once);
     ADD("says-when-the-other-side-speaks-ssl-2", test_ssl2);
     ADD("says-when-it-was-cut", test_cut);
     ADD("takes-no-endless-message", test_too_much);

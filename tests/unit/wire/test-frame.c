@@ -105,6 +105,26 @@ test_preamble_text_mode(void)
 }
 
 static void
+test_preamble_tls(void)
+{
+    static const uint8_t alert[KD_PREAMBLE_BYTES] = {0x15, 3, 3, 0, 2, 2, 10};
+    static const uint8_t hello[KD_PREAMBLE_BYTES] = {0x16, 3, 1, 1, 0, 1};
+    uint16_t major = 0;
+    uint16_t minor = 0;
+
+    for (guint i = 0; i < 2; i++) {
+        g_autoptr(GError) error = NULL;
+
+        g_assert_true(kd_preamble_is_tls(i == 0 ? alert : hello, 3));
+        g_assert_false(kd_preamble_is_tls(i == 0 ? alert : hello, 2));
+        g_assert_false(
+            kd_preamble_load(i == 0 ? alert : hello, KD_ROLE_SERVER, &major, &minor, &error));
+        g_assert_error(error, KD_ERROR, KD_ERROR_PROTOCOL);
+        g_assert_nonnull(strstr(error->message, "speaks TLS"));
+    }
+}
+
+static void
 test_header_layout(void)
 {
     static const uint8_t expected[KD_HEADER_BYTES] = {
@@ -167,6 +187,7 @@ main(int argc, char **argv)
     g_test_add_func("/wire/preamble/refuses-its-own-reflection", test_preamble_reflection);
     g_test_add_func("/wire/preamble/refuses-any-change-of-fixed-bits", test_preamble_fixed_bytes);
     g_test_add_func("/wire/preamble/names-a-carrier-in-text-mode", test_preamble_text_mode);
+    g_test_add_func("/wire/preamble/names-tls", test_preamble_tls);
     g_test_add_func("/wire/header/is-little-endian", test_header_layout);
     g_test_add_func("/wire/header/needs-no-alignment", test_header_unaligned);
     g_test_add_func("/wire/frame/has-a-name", test_frame_names);
