@@ -74,6 +74,14 @@ kd_secrets_hide(int argc, char **argv)
     return is_found;
 }
 
+/* Somebody may write the password behind what asks for it. */
+static gboolean
+is_asked(char **words)
+{
+    return g_strv_contains((const char *const *)words, "--ask-password") ||
+           g_strv_contains((const char *const *)words, "--make-verifier");
+}
+
 /**
  * kd_secrets_parse:
  * @context: with all options
@@ -91,6 +99,7 @@ kd_secrets_parse(GOptionContext *context, char **words, const char *program, GEr
     g_autoptr(GError) failure = NULL;
     g_autofree char *masked = NULL;
     int argc = (int)g_strv_length(words);
+    gboolean has_answer = is_asked(words);
 
     if (!g_option_context_parse(context, &argc, &words, &failure)) {
         masked = kd_params_build_masked(NULL, NULL, failure->message);
@@ -98,7 +107,8 @@ kd_secrets_parse(GOptionContext *context, char **words, const char *program, GEr
         return FALSE;
     }
     if (argc > 1) {
-        masked = kd_params_build_masked(NULL, NULL, words[1]);
+        masked = has_answer ? g_strdup("a word that is none")
+                            : kd_params_build_masked(NULL, NULL, words[1]);
         g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
                     "%s: expected an option (see %s --help)", masked, program);
         return FALSE;

@@ -54,24 +54,45 @@ kd_param_set_error(GError **error, KdError code, const char *format, ...)
     g_set_error_literal(error, KD_ERROR, (int)code, line->str);
 }
 
+/* Where a password stands behind its key and a wrong sign: `port=1027;password=abc`, `password:abc`
+ * Returns: how many bytes of the text may be shown. */
+static gsize
+count_showable(const char *text)
+{
+    static const char key[] = "password";
+
+    for (const char *at = text; *at != '\0'; at++) {
+        const char *behind = at + sizeof key - 1;
+
+        if (g_ascii_strncasecmp(at, key, sizeof key - 1) == 0 && *behind != '\0' &&
+            *behind != '-' && !g_ascii_isalnum(*behind)) {
+            return (gsize)(behind - text);
+        }
+    }
+    return strlen(text);
+}
+
 /**
  * kd_param_build_shown:
  * @text: what the user typed
  *
  * Makes a piece of the user's text fit for a message: printable ASCII, at most 32 bytes.
  *
- * Returns: (transfer full): the text, with `?` for the rest and `...` for what was cut
+ * Returns: (transfer full): the text, with `?` for the rest, `...` for what was cut, and nothing of
+ *    what looks like a password
  */
 char *
 kd_param_build_shown(const char *text)
 {
-    gsize len = strnlen(text, MAX_SHOWN_BYTES + 1);
+    gsize len = count_showable(text);
     g_autoptr(GString) shown = g_string_new(NULL);
     for (gsize i = 0; i < MIN(len, MAX_SHOWN_BYTES); i++) {
         g_string_append_c(shown, g_ascii_isprint(text[i]) ? text[i] : '?');
     }
     if (len > MAX_SHOWN_BYTES) {
         g_string_append(shown, "...");
+    } else if (text[len] != '\0') {
+        g_string_append(shown, "=*");
     }
     return g_string_free(g_steal_pointer(&shown), FALSE);
 }

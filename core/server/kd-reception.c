@@ -57,8 +57,9 @@ may_enter(KdServer *server, const KdDoor *door, KdEndpoint *endpoint, const char
         return FALSE;
     }
     if (wait_s > 0) {
-        g_autofree char *text =
-            g_strdup_printf("too many wrong passwords from there, try again in %u s", wait_s);
+        /* Not the code of an attempt, which there was none of; people look for this number. */
+        g_autofree char *text = g_strdup_printf(
+            "Error 0x80004005: too many wrong passwords from there, try again in %u s", wait_s);
 
         kd_refusal_send(endpoint, door, KD_CLOSE_LIMIT, wait_s, text);
         return FALSE;

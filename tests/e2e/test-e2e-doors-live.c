@@ -198,7 +198,8 @@ test_penalty(KdE2eStage *stage, gconstpointer unused)
 
     (void)unused;
     g_free(kd_e2e_stage_serve(stage, NULL, "-t", transport, NULL));
-    check_penalty(stage, "tcp", "", "too many wrong passwords from there, try again in");
+    check_penalty(stage, "tcp", "",
+                  "Error 0x80004005: too many wrong passwords from there, try again in");
 }
 
 static void

@@ -280,14 +280,22 @@ test_credential_gone(KdE2eStage *stage, gconstpointer unused)
 static void
 test_mistyped_options(KdE2eStage *stage, gconstpointer unused)
 {
-    static const char *const words[] = {"tcp:port=4000,password=Canary1",
-                                        "--transprt=tcp:port=4000,password=Canary1",
-                                        "--verbose=tcp:port=4000,password=Canary1"};
+    static const char *const words[][4] = {
+        {"tcp:port=4000,password=Canary1"},
+        {"--transprt=tcp:port=4000,password=Canary1"},
+        {"--verbose=tcp:port=4000,password=Canary1"},
+        {"-t", "tcp:port=4000;password=Canary1"},
+        {"-t", "tcp:port=4000,PassWord:Canary1"},
+        {"-t", "tcp:port=4000,password Canary1"},
+        {"--make-verifier", "Canary1"},
+        {"-t", "tcp:port=4000", "--ask-password", "Canary1"},
+    };
 
     (void)stage;
     (void)unused;
     for (gsize i = 0; i < G_N_ELEMENTS(words); i++) {
-        g_autoptr(KdE2eProgram) server = kd_e2e_stage_run("kdsrv", NULL, words[i], NULL);
+        g_autoptr(KdE2eProgram) server = kd_e2e_stage_run("kdsrv", NULL, words[i][0], words[i][1],
+                                                          words[i][2], words[i][3], NULL);
 
         g_assert_cmpint(kd_e2e_program_wait(server), ==, 2);
         g_assert_null(strstr(kd_e2e_program_get_text(server, KD_E2E_STDERR), "Canary1"));
