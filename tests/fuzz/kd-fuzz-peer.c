@@ -72,8 +72,9 @@ on_read(KdStream *stream, void *buf, size_t len)
     KdFuzzPeer *peer = (KdFuzzPeer *)stream;
     size_t n = MIN(MIN(len, peer->read_most), peer->to_say->len);
 
+    peer->n_calls++;
     if (n == 0) {
-        return -EAGAIN;
+        return peer->hangs_up ? 0 : -EAGAIN;
     }
     memcpy(buf, peer->to_say->data, n);
     g_byte_array_remove_range(peer->to_say, 0, (guint)n);
@@ -85,6 +86,10 @@ on_write(KdStream *stream, const void *buf, size_t len)
 {
     KdFuzzPeer *peer = (KdFuzzPeer *)stream;
 
+    peer->n_calls++;
+    if (peer->is_deaf) {
+        return -EAGAIN;
+    }
     g_byte_array_append(peer->said, buf, (guint)len);
     return (gssize)len;
 }

@@ -50,6 +50,9 @@ typedef struct {
  * KdFuzzPeer:
  * @said: by the side under test
  * @n_taken: bytes of @said that were taken apart
+ * @n_calls: reads and writes of the side under test
+ * @is_deaf: it takes nothing
+ * @hangs_up: its last byte is its end
  * @is_gone: the side under test has closed
  */
 typedef struct {
@@ -57,6 +60,9 @@ typedef struct {
     GByteArray *said;
     size_t n_taken;
     size_t read_most;
+    guint n_calls;
+    gboolean is_deaf;
+    gboolean hangs_up;
     gboolean is_gone;
     KdReadyFunc ready;
     void *user;
