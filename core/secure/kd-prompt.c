@@ -223,7 +223,9 @@ on_room(gint fd, GIOCondition condition, gpointer data)
     ssize_t n;
 
     (void)condition;
-    (void)tcflush(fd, TCIFLUSH); /* whoever typed meanwhile has not seen what it would answer */
+    if (prompt->n_said == 0) {
+        (void)tcflush(fd, TCIFLUSH); /* whoever typed meanwhile has not seen what it would answer */
+    }
     n = write(fd, rest, strlen(rest));
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
         break_off(prompt, G_IO_ERROR_CLOSED, "the terminal has gone");
