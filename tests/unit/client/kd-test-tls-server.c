@@ -18,6 +18,8 @@ struct KdTestTlsServer {
     int fd;
     guint port;
     GMutex lock;
+    GCond up;
+    gboolean is_up;                               /* under lock */
     gnutls_certificate_credentials_t credentials; /* under lock */
     char *sha256;
 };
@@ -118,6 +120,10 @@ run(gpointer data)
 {
     KdTestTlsServer *server = data;
 
+    g_mutex_lock(&server->lock);
+    server->is_up = TRUE;
+    g_cond_signal(&server->up);
+    g_mutex_unlock(&server->lock);
     for (;;) {
         int fd = accept(server->fd, NULL, NULL);
 
@@ -151,8 +157,37 @@ kd_test_tls_server_new(void)
     g_assert_cmpint(listen(server->fd, 8), ==, 0);
     g_assert_cmpint(getsockname(server->fd, (struct sockaddr *)&address, &len), ==, 0);
     server->port = ntohs(address.sin_port);
+    g_cond_init(&server->up);
     server->thread = g_thread_new("server", run, server);
+    kd_test_tls_server_pause(server);
+    kd_test_tls_server_resume(server);
     return server;
+}
+
+/**
+ * kd_test_tls_server_pause:
+ *
+ * Waits until its thread does nothing, and lets it do nothing: a process may be forked, which would
+ * get locks of the allocator that nobody gives back if the thread had them.
+ */
+void
+kd_test_tls_server_pause(KdTestTlsServer *server)
+{
+    g_mutex_lock(&server->lock);
+    while (!server->is_up) {
+        g_cond_wait(&server->up, &server->lock);
+    }
+}
+
+/**
+ * kd_test_tls_server_resume:
+ *
+ * Lets it serve again.
+ */
+void
+kd_test_tls_server_resume(KdTestTlsServer *server)
+{
+    g_mutex_unlock(&server->lock);
 }
 
 /**
@@ -167,6 +202,7 @@ kd_test_tls_server_free(KdTestTlsServer *server)
     (void)g_thread_join(server->thread);
     (void)close(server->fd);
     gnutls_certificate_free_credentials(server->credentials);
+    g_cond_clear(&server->up);
     g_mutex_clear(&server->lock);
     g_free(server->sha256);
     g_free(server);

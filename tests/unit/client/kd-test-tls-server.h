@@ -10,6 +10,8 @@ typedef struct KdTestTlsServer KdTestTlsServer;
 
 KdTestTlsServer *kd_test_tls_server_new(void);
 void kd_test_tls_server_free(KdTestTlsServer *server);
+void kd_test_tls_server_pause(KdTestTlsServer *server);
+void kd_test_tls_server_resume(KdTestTlsServer *server);
 void kd_test_tls_server_change_certificate(KdTestTlsServer *server);
 guint kd_test_tls_server_get_port(const KdTestTlsServer *server);
 const char *kd_test_tls_server_get_sha256(const KdTestTlsServer *server);

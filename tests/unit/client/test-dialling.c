@@ -207,6 +207,7 @@ start(Dialled *dialled, const Case *the_case, const Plan *plan)
 
     *dialled = (Dialled){.terminal = -1};
     g_assert_true(g_unix_open_pipe(report_fds, FD_CLOEXEC, NULL));
+    kd_test_tls_server_pause(the_case->server);
     dialled->pid = forkpty(&dialled->terminal, NULL, NULL, NULL);
     g_assert_cmpint(dialled->pid, >=, 0);
     if (dialled->pid == 0) {
@@ -221,6 +222,7 @@ start(Dialled *dialled, const Case *the_case, const Plan *plan)
         dial(plan, report_fds[1]);
         _exit(0);
     }
+    kd_test_tls_server_resume(the_case->server);
     (void)close(report_fds[1]);
     dialled->report = report_fds[0];
 }
