@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAX_BYTES (1024u * 1024u)
+#define MAX_BYTES ((size_t)1024 * 1024)
 #define PREFIX    "sha256:"
 
 /* Another kd that writes is done in a few milliseconds; one that was stopped meanwhile is not. */

@@ -111,7 +111,7 @@ on_pull(gnutls_transport_ptr_t ptr, void *buf, size_t len)
     if (session->in_at == session->in_len) {
         gssize n = fill(session);
 
-        if (n <= 0) {
+        if (session->in == NULL) {
             /* The errno itself is kept: of some GnuTLS believes that they pass. */
             session->is_starved = n == -EAGAIN;
             gnutls_transport_set_errno(session->gnutls, session->is_starved ? EAGAIN : EIO);
@@ -134,7 +134,7 @@ keep_out(KdTlsSession *session, const uint8_t *bytes, size_t len, gboolean is_fi
     uint8_t *kept = g_malloc(waiting + len);
 
     memcpy(kept + (is_first ? 0 : waiting), bytes, len);
-    if (waiting > 0) {
+    if (session->out_kept != NULL) {
         memcpy(kept + (is_first ? len : 0), session->out_kept + session->out_at, waiting);
     }
     g_free(session->out_kept);

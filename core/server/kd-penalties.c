@@ -11,6 +11,8 @@ typedef struct {
     gboolean is_enforced;
 } KdPenalty;
 
+#define SECONDS_US(s) ((gint64)(s)*G_USEC_PER_SEC)
+
 struct KdPenalties {
     GHashTable *by_source; /* (element-type utf8 GSequenceIter) */
     GSequence *by_end;     /* (element-type KdPenalty): whose end is next comes first */
@@ -29,7 +31,7 @@ penalty_free(gpointer pointer)
 static gint64
 get_end_us(const KdPenalty *penalty)
 {
-    return MAX(penalty->over_us, penalty->told_us + KD_PENALTIES_LOG_S * G_USEC_PER_SEC);
+    return MAX(penalty->over_us, penalty->told_us + SECONDS_US(KD_PENALTIES_LOG_S));
 }
 
 static gint
@@ -108,7 +110,7 @@ find_or_add(KdPenalties *penalties, const char *source, gint64 now_us)
     penalty = g_new0(KdPenalty, 1);
     penalty->source = g_strdup(source);
     penalty->over_us = now_us;
-    penalty->told_us = now_us - KD_PENALTIES_LOG_S * G_USEC_PER_SEC;
+    penalty->told_us = now_us - SECONDS_US(KD_PENALTIES_LOG_S);
     iter = g_sequence_insert_sorted(penalties->by_end, penalty, compare_ends, NULL);
     g_hash_table_insert(penalties->by_source, penalty->source, iter);
     return iter;
@@ -147,13 +149,13 @@ kd_penalties_add(KdPenalties *penalties, const char *source, gint64 now_us)
         penalty->over_us = now_us;
         penalty->is_enforced = FALSE;
     }
-    penalty->over_us = MIN(penalty->over_us + KD_PENALTIES_STEP_S * G_USEC_PER_SEC,
-                           now_us + KD_PENALTIES_MAX_S * G_USEC_PER_SEC);
+    penalty->over_us = MIN(penalty->over_us + SECONDS_US(KD_PENALTIES_STEP_S),
+                           now_us + SECONDS_US(KD_PENALTIES_MAX_S));
     if (get_rest_s(penalty, now_us) >= KD_PENALTIES_ENFORCED_S) {
         penalty->is_enforced = TRUE;
     }
     penalty->n_untold++;
-    if (now_us - penalty->told_us >= KD_PENALTIES_LOG_S * G_USEC_PER_SEC) {
+    if (now_us - penalty->told_us >= SECONDS_US(KD_PENALTIES_LOG_S)) {
         penalty->told_us = now_us;
         n_told = penalty->n_untold;
         penalty->n_untold = 0;
