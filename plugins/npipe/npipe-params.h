@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The keys of the npipe transport; those of its password are the host's. */
+/* The keys of npipe, and of spipe; those of passwords and TLS are the host's. */
 #pragma once
 
 #include <kdsrv/kd-plugin.h>
+
+/* Flags of the keys that the documented form of npipe has, and that of spipe has not */
+#ifndef NPIPE_ALONE
+#define NPIPE_ALONE 0u
+#endif
 
 /* The server's name may have codes in it, a client gives the name that came of them. */
 static const KdParamSpec npipe_params[] = {
@@ -27,7 +32,7 @@ static const KdParamSpec npipe_params[] = {
      .help = "keeps the server out of listings; it stays reachable"},
     {.key = "IcfEnable",
      .type = KD_PARAM_FLAG,
-     .flags = KD_PARAM_SERVER,
+     .flags = NPIPE_ALONE | KD_PARAM_SERVER,
      .help = "accepted: a pipe needs nothing of this machine's firewall"},
     {0},
 };

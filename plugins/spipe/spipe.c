@@ -2,14 +2,14 @@
 /* The spipe transport: what npipe does, with the flag by which the host puts TLS on top. */
 #include "npipe-dial.h"
 #include "npipe-listen.h"
-#include "spipe-params.h"
+#include "npipe-params.h"
 
 static const KdTransport spipe_transport = {
     .struct_size = sizeof(KdTransport),
     .caps = KD_TRANSPORT_LISTEN | KD_TRANSPORT_CONNECT | KD_TRANSPORT_TLS | KD_TRANSPORT_LOCAL,
     .scheme = "spipe",
     .summary = "TLS over named pipes",
-    .params = spipe_params,
+    .params = npipe_params,
     .check = npipe_check,
     .listen_async = npipe_listen_async,
     .listen_finish = npipe_listen_finish,

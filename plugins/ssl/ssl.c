@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The ssl transport: what tcp does, with the flag by which the host puts TLS on top. */
-#include "ssl-params.h"
+#include "tcp-params.h"
 #include "tcp-transport.h"
 
 static const KdTransport ssl_transport = {
@@ -8,7 +8,7 @@ static const KdTransport ssl_transport = {
     .caps = KD_TRANSPORT_LISTEN | KD_TRANSPORT_CONNECT | KD_TRANSPORT_TLS,
     .scheme = "ssl",
     .summary = "TLS over TCP",
-    .params = ssl_params,
+    .params = tcp_params,
     .check = tcp_check,
     .listen_async = tcp_listen_async,
     .listen_finish = tcp_listen_finish,

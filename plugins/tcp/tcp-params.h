@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The keys of the tcp transport; those of its password are the host's. */
+/* The keys of tcp, and of ssl; those of passwords and TLS are the host's. */
 #pragma once
 
 #include <kdsrv/kd-plugin.h>
+
+/* Flags of the keys that the documented form of tcp has, and that of ssl has not */
+#ifndef TCP_ALONE
+#define TCP_ALONE 0u
+#endif
 
 /* Whoever listens may give a range and take what is free; whoever dials must know the one port.
  * With clicon= the client listens and the server dials. */
@@ -42,13 +47,14 @@ static const KdParamSpec tcp_params[] = {
      .help = "keeps the server out of listings; it stays reachable"},
     {.key = "ipversion",
      .type = KD_PARAM_UINT,
+     .flags = TCP_ALONE,
      .min = 6,
      .max = 6,
      .placeholder = "6",
      .help = "uses IPv6 only; without it both versions are used"},
     {.key = "IcfEnable",
      .type = KD_PARAM_FLAG,
-     .flags = KD_PARAM_SERVER,
+     .flags = TCP_ALONE | KD_PARAM_SERVER,
      .help = "opens the port in this machine's firewall"},
     {.key = "bind",
      .type = KD_PARAM_HOST,
