@@ -457,6 +457,25 @@ test_no_password_asked(KdE2eStage *stage, gconstpointer unused)
     false_tear_down(&self);
 }
 
+/* An end in good order, where nothing has begun: no program that waits for kd may take it for a
+ * session. */
+static void
+test_early_end(KdE2eStage *stage, gconstpointer unused)
+{
+    static const KdCloseCode codes[] = {KD_CLOSE_NORMAL, KD_CLOSE_TARGET_CLOSED};
+
+    (void)unused;
+    for (gsize i = 0; i < G_N_ELEMENTS(codes); i++) {
+        KdClose close = {.code = codes[i], .text = (char *)"that was all"};
+        False self;
+
+        false_set_up(&self, stage, "SCRAM-SHA-256");
+        kd_e2e_client_send(self.server, KD_FRAME_CLOSE, kd_close_build(&close));
+        expect_fails(self.kd, "before there was a session");
+        false_tear_down(&self);
+    }
+}
+
 /* The right one for TLS, but there is none. */
 static void
 test_bound_without_tls(KdE2eStage *stage, gconstpointer unused)
@@ -544,6 +563,7 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/middle/other-end-of-tls-does-not-get-in", test_terminated);
     kd_e2e_add("/e2e/middle/unbound-login-inside-of-tls-is-refused", test_stripped);
     kd_e2e_add("/e2e/middle/server-that-asks-for-no-password-is-refused", test_no_password_asked);
+    kd_e2e_add("/e2e/middle/end-before-a-session-is-no-success", test_early_end);
     kd_e2e_add("/e2e/middle/bound-login-without-tls-is-refused", test_bound_without_tls);
     kd_e2e_add("/e2e/middle/iterations-out-of-bounds-are-refused-at-once", test_iterations);
     kd_e2e_add("/e2e/middle/server-that-proves-nothing-is-refused", test_no_proof);
