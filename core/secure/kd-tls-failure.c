@@ -107,7 +107,11 @@ build_alert(const KdTlsSession *session)
     }
     switch (alert) {
     case GNUTLS_A_ACCESS_DENIED:
-        return g_error_new(KD_ERROR, KD_ERROR_TLS, "%s refused the connection", peer);
+        /* All that a server of ours says before TLS (kd_tls_refuse()) */
+        return g_error_new(KD_ERROR, KD_ERROR_TLS,
+                           "%s refused the connection: too many wrong passwords or connections "
+                           "from here, try again in a minute",
+                           peer);
     case GNUTLS_A_PROTOCOL_VERSION:
         return g_error_new(KD_ERROR, KD_ERROR_TLS, "%s speaks no %s", peer, get_versions(session));
     case GNUTLS_A_HANDSHAKE_FAILURE:

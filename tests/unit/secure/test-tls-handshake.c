@@ -222,7 +222,8 @@ test_refused(void)
     kd_tls_refuse(&stage.bases[0]);
     g_assert_cmpint(stage.bases[0].fd, ==, -1);
     kd_test_shake_wait(&stage.client);
-    kd_test_assert_says(&stage.client, "the server refused the connection");
+    kd_test_assert_says(&stage.client, "the server refused the connection: too many wrong "
+                                       "passwords or connections from here, try again in a minute");
     kd_test_stage_clear(&stage);
 }
 
