@@ -30,6 +30,8 @@ static const struct {
 /**
  * kd_outcome_from_close:
  * @close: what the server said last
+ * @is_opened: it had opened a link before; nothing ends in good order that has not begun, least of
+ *    all by the word of somebody who may have proved nothing yet
  * @error: return location
  *
  * Judges the end of a session. The server's own sentence is kept.
@@ -37,13 +39,17 @@ static const struct {
  * Returns: %TRUE for an end that is none of an error; else %FALSE with %KD_ERROR
  */
 gboolean
-kd_outcome_from_close(const KdClose *close, GError **error)
+kd_outcome_from_close(const KdClose *close, gboolean is_opened, GError **error)
 {
     KdError code = KD_ERROR_FAILED;
     const char *text = "the server has ended the session";
 
     if (close->code == KD_CLOSE_NORMAL || close->code == KD_CLOSE_TARGET_CLOSED) {
-        return TRUE;
+        if (!is_opened) {
+            g_set_error_literal(error, KD_ERROR, KD_ERROR_PROTOCOL,
+                                "the server has ended before there was a session");
+        }
+        return is_opened;
     }
     for (size_t i = 0; i < G_N_ELEMENTS(OUTCOMES); i++) {
         if (OUTCOMES[i].close_code == close->code) {

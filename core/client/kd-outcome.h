@@ -13,6 +13,6 @@ enum {
     KD_EXIT_USAGE = 2,
 };
 
-gboolean kd_outcome_from_close(const KdClose *close, GError **error);
+gboolean kd_outcome_from_close(const KdClose *close, gboolean is_opened, GError **error);
 void kd_outcome_set_auth_error(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 int kd_outcome_get_status(const GError *error);

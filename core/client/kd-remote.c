@@ -270,21 +270,6 @@ take_listed(KdRemote *remote)
     }
 }
 
-/* Whoever has not proved who he is, and has opened nothing, ends nothing in good order. */
-static void
-take_close(KdRemote *remote)
-{
-    GError *error = NULL;
-
-    if (!kd_outcome_from_close(remote->login.close, &error)) {
-        take_reason(remote, error);
-    } else if (!remote->is_opened) {
-        take_reason(remote, g_error_new_literal(KD_ERROR, KD_ERROR_PROTOCOL,
-                                                "the server has ended before there was a session"));
-    }
-    drain_to_debugger(remote);
-}
-
 static void
 on_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payload, void *user)
 {
@@ -310,7 +295,10 @@ on_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payload, vo
         return;
     }
     if (remote->login.close != NULL) {
-        take_close(remote);
+        if (!kd_outcome_from_close(remote->login.close, remote->is_opened, &error)) {
+            take_reason(remote, error);
+        }
+        drain_to_debugger(remote);
         return;
     }
     if (remote->login.is_authenticated && !remote->is_leaving) {

@@ -83,7 +83,7 @@ on_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payload, vo
         g_assert_true((run->options & (INPUT_WRONG | INPUT_UNBOUND)) == 0);
     }
     if (run->login.close != NULL && is_taken) {
-        (void)kd_outcome_from_close(run->login.close, &error);
+        (void)kd_outcome_from_close(run->login.close, run->login.opened != NULL, &error);
         is_taken = FALSE;
     }
     if (!is_taken || run->login.opened != NULL || run->login.listed != NULL) {

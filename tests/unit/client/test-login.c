@@ -179,7 +179,8 @@ on_client_frame(KdRoute *route, const KdFrameHeader *header, const uint8_t *payl
     GError *error = NULL;
 
     if (!kd_login_take_frame(&c->login, route, header, payload, &error) ||
-        (c->login.close != NULL && !kd_outcome_from_close(c->login.close, &error))) {
+        (c->login.close != NULL &&
+         !kd_outcome_from_close(c->login.close, c->login.opened != NULL, &error))) {
         give_up(c, error);
     }
 }

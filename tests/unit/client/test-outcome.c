@@ -9,7 +9,7 @@ get_status(uint32_t code)
 {
     KdClose close = {.code = code, .text = (char *)"because"};
     g_autoptr(GError) error = NULL;
-    gboolean is_clean = kd_outcome_from_close(&close, &error);
+    gboolean is_clean = kd_outcome_from_close(&close, TRUE, &error);
 
     g_assert_true(is_clean == (error == NULL));
     return kd_outcome_get_status(error);
@@ -64,7 +64,7 @@ test_text_kept(void)
     KdClose close = {.code = KD_CLOSE_BUSY, .text = (char *)"in use by HOST\\user"};
     g_autoptr(GError) error = NULL;
 
-    g_assert_false(kd_outcome_from_close(&close, &error));
+    g_assert_false(kd_outcome_from_close(&close, TRUE, &error));
     g_assert_error(error, KD_ERROR, KD_ERROR_BUSY);
     g_assert_cmpstr(error->message, ==, "in use by HOST\\user");
 }
@@ -76,7 +76,7 @@ test_text_missing(void)
         KdClose close = {.code = code, .text = (char *)""};
         g_autoptr(GError) error = NULL;
 
-        if (!kd_outcome_from_close(&close, &error)) {
+        if (!kd_outcome_from_close(&close, TRUE, &error)) {
             g_assert_cmpstr(error->message, !=, "");
         }
     }
