@@ -4,7 +4,10 @@
 
 #include "kd-e2e-stage.h"
 
-/* SeaBIOS: the reset vector's jump, as GDB shows it */
+/* SeaBIOS: the reset vector's jump, as GDB shows it. Of a machine that runs it is looked at in the
+ * ROM: beneath 1 MiB the firmware puts memory in its place, which is empty for some milliseconds.
+ */
+#define KD_E2E_RESET_ROM   "0xfffffff0"
 #define KD_E2E_RESET_BYTES "0xea\t0x5b\t0xe0\t0x00"
 
 /**

@@ -134,7 +134,7 @@ test_listen(KdE2eStage *stage, gconstpointer unused)
     kd_e2e_gdb_leave(&gdb);
     second = start_gdb(target);
     kd_e2e_gdb_init(&gdb, second);
-    kd_e2e_gdb_expect(&gdb, "x/4xb 0xffff0", KD_E2E_RESET_BYTES);
+    kd_e2e_gdb_expect(&gdb, "x/4xb " KD_E2E_RESET_ROM, KD_E2E_RESET_BYTES);
     kd_e2e_gdb_check_interrupt(&gdb);
     kd_e2e_gdb_leave(&gdb);
     lab_tear_down(&lab);
@@ -160,7 +160,7 @@ test_again(KdE2eStage *stage, gconstpointer unused)
     kd_e2e_gdb_leave(&gdb);
     second = start_under_kd(stage, &lab);
     kd_e2e_gdb_init(&gdb, second);
-    kd_e2e_gdb_expect(&gdb, "x/4xb 0xffff0", KD_E2E_RESET_BYTES);
+    kd_e2e_gdb_expect(&gdb, "x/4xb " KD_E2E_RESET_ROM, KD_E2E_RESET_BYTES);
     kd_e2e_gdb_check_interrupt(&gdb);
     kd_e2e_gdb_leave(&gdb);
     lab_tear_down(&lab);
@@ -190,7 +190,7 @@ test_killed(KdE2eStage *stage, gconstpointer unused)
     g_assert_cmpint(kd_e2e_program_wait(first), ==, 128 + SIGKILL);
     second = start_gdb(target);
     kd_e2e_gdb_init(&gdb, second);
-    kd_e2e_gdb_expect(&gdb, "x/4xb 0xffff0", KD_E2E_RESET_BYTES);
+    kd_e2e_gdb_expect(&gdb, "x/4xb " KD_E2E_RESET_ROM, KD_E2E_RESET_BYTES);
     kd_e2e_gdb_leave(&gdb);
     lab_tear_down(&lab);
 }
