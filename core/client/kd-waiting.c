@@ -2,11 +2,11 @@
 /* clicon: waits until the server dials us, and lets in nobody else. */
 #include "kd-waiting.h"
 
+#include "kd-allowed-host.h"
 #include "kd-endpoint.h"
 #include "kd-listener.h"
 #include "kd-notice.h"
 
-#include <string.h>
 #include <sys/socket.h>
 
 #define MAX_STRANGERS_TOLD 8u /* a scan of ports must not fill the terminal */
@@ -71,40 +71,15 @@ fail(KdWaiting *waiting, const GError *error)
 
 /* ---- who comes ---- */
 
-/* Without what an IPv4 address has in front at a dual-stack socket (RFC 4291, 2.5.5.2) */
-static const uint8_t *
-get_bytes(GInetAddress *address, gsize *len)
-{
-    static const uint8_t mapped[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    const uint8_t *bytes = g_inet_address_to_bytes(address);
-
-    *len = g_inet_address_get_native_size(address);
-    if (*len > sizeof mapped && memcmp(bytes, mapped, sizeof mapped) == 0) {
-        *len -= sizeof mapped;
-        return bytes + sizeof mapped;
-    }
-    return bytes;
-}
-
+/* Whether the two are one, in whatever clothes (a dual-stack socket has IPv4 in those of IPv6) */
 static gboolean
-is_same(GInetAddress *one, GInetAddress *other)
+is_match(GInetAddress *peer, GInetAddress *known, gboolean is_name)
 {
-    gsize one_len;
-    gsize other_len;
-    const uint8_t *one_bytes = get_bytes(one, &one_len);
-    const uint8_t *other_bytes = get_bytes(other, &other_len);
+    g_autoptr(GInetAddress) one = kd_allowed_host_dup_plain(peer);
+    g_autoptr(GInetAddress) other = kd_allowed_host_dup_plain(known);
 
-    return one_len == other_len && memcmp(one_bytes, other_bytes, one_len) == 0;
-}
-
-static gboolean
-is_loopback(GInetAddress *address)
-{
-    static const uint8_t last[16] = {[15] = 1};
-    gsize len;
-    const uint8_t *bytes = get_bytes(address, &len);
-
-    return len == 4 ? bytes[0] == 127 : memcmp(bytes, last, sizeof last) == 0;
+    return g_inet_address_equal(one, other) || (is_name && g_inet_address_get_is_loopback(one) &&
+                                                g_inet_address_get_is_loopback(other));
 }
 
 /* Who has no address can't be told from others. A name of this machine may have another loopback
@@ -127,8 +102,7 @@ is_server(const KdWaiting *waiting, const KdEndpoint *endpoint)
     }
     peer = g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(address));
     for (const GList *each = waiting->addresses; each != NULL; each = each->next) {
-        if (is_same(peer, each->data) ||
-            (is_name && is_loopback(peer) && is_loopback(each->data))) {
+        if (is_match(peer, each->data, is_name)) {
             return TRUE;
         }
     }

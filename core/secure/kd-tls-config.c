@@ -17,7 +17,7 @@ struct KdTlsConfig {
     grefcount n_refs;
     KdTlsRole role;
     gnutls_certificate_credentials_t credentials;
-    char *priority;
+    const char *priority;
     gnutls_certificate_request_t request;
     char *server_name;
     KdCertJudge judge;
@@ -211,7 +211,7 @@ kd_tls_config_new(KdTlsRole role, const char *scheme, GVariant *params, GError *
     g_ref_count_init(&config->n_refs);
     config->role = role;
     config->judge.role = role;
-    config->priority = g_strdup(kd_tls_params_get_priority(params));
+    config->priority = kd_tls_params_get_priority(params);
     if (!(role == KD_TLS_SERVER ? load_server(config, params, error)
                                 : load_client(config, scheme, params, error))) {
         g_prefix_error(error, "%s: ", scheme);
@@ -237,12 +237,14 @@ kd_tls_config_new_for_test(KdTlsRole role, gnutls_certificate_credentials_t cred
                            const char *priority, gnutls_certificate_request_t request,
                            KdTlsJudgeFunc judge)
 {
+    g_autoptr(GVariant) none = g_variant_ref_sink(g_variant_new("a{sv}", NULL));
     KdTlsConfig *config = g_new0(KdTlsConfig, 1);
 
     g_ref_count_init(&config->n_refs);
     config->role = role;
     config->credentials = credentials;
-    config->priority = g_strdup(priority);
+    config->priority =
+        priority != NULL ? g_intern_string(priority) : kd_tls_params_get_priority(none);
     config->request = request;
     config->judge.role = role;
     config->is_test = TRUE;
@@ -279,7 +281,6 @@ kd_tls_config_unref(KdTlsConfig *config)
         gnutls_certificate_free_credentials(config->credentials);
     }
     kd_cert_judge_clear(&config->judge);
-    g_free(config->priority);
     g_free(config->server_name);
     g_free(config);
 }
@@ -317,9 +318,7 @@ kd_tls_config_get_credentials(const KdTlsConfig *config)
 const char *
 kd_tls_config_get_priority(const KdTlsConfig *config)
 {
-    g_autoptr(GVariant) none = g_variant_ref_sink(g_variant_new("a{sv}", NULL));
-
-    return config->priority != NULL ? config->priority : kd_tls_params_get_priority(none);
+    return config->priority;
 }
 
 /**

@@ -4,6 +4,7 @@
 
 #include "kd-dialer.h"
 #include "kd-endpoint.h"
+#include "kd-source-name.h"
 
 /* Pause between two attempts, doubled each time */
 #define MIN_PAUSE_MS 100u
@@ -98,9 +99,7 @@ finish(KdCaller *caller, KdEndpoint *endpoint, const GError *error)
         caller->func(caller, NULL, NULL, error, caller->user);
         return;
     }
-    if (endpoint->facts == NULL || !g_variant_lookup(endpoint->facts, "peer", "s", &peer)) {
-        peer = g_strdup(caller->transport->scheme);
-    }
+    peer = kd_source_name_build_told(endpoint, caller->transport->scheme);
     caller->func(caller, endpoint, peer, NULL, caller->user);
 }
 

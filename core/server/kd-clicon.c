@@ -84,7 +84,6 @@ kd_clicon_take(KdCaller *caller, KdEndpoint *endpoint, const char *peer, const G
     KdEntrance *entrance = user;
     KdServer *server = entrance->owner;
     g_autoptr(GError) own_error = NULL;
-    KdSession *session;
 
     entrance->caller = NULL;
     kd_caller_free(caller);
@@ -92,12 +91,10 @@ kd_clicon_take(KdCaller *caller, KdEndpoint *endpoint, const char *peer, const G
         close_entrance(entrance, error);
         return;
     }
-    session = kd_session_new(&server->scope, ++server->last_id, peer, entrance->door, endpoint,
-                             &funcs, entrance, &own_error);
-    if (session == NULL) {
+    if (kd_server_begin_session(server, peer, entrance->door, endpoint, &funcs, entrance,
+                                &own_error) == NULL) {
         close_entrance(entrance, own_error);
         return;
     }
     entrance->is_serving = TRUE;
-    g_hash_table_add(server->sessions, session);
 }

@@ -100,13 +100,11 @@ kd_reception_take(KdListener *listener, KdEndpoint *endpoint, const char *peer, 
     if (!may_enter(server, entrance->door, endpoint, source)) {
         return;
     }
-    session = kd_session_new(&server->scope, ++server->last_id, peer, entrance->door, endpoint,
-                             &funcs, server, &error);
+    session =
+        kd_server_begin_session(server, peer, entrance->door, endpoint, &funcs, server, &error);
     if (session == NULL) {
         g_message("%s: %s", peer, error->message);
         return;
     }
-    g_hash_table_add(server->sessions, session);
-    kd_heap_note(&server->heap, g_hash_table_size(server->sessions));
     kd_strangers_add(server->strangers, source, session);
 }

@@ -33,4 +33,7 @@ struct KdServer {
 };
 
 void kd_server_wake(KdServer *server);
+KdSession *kd_server_begin_session(KdServer *server, const char *peer, KdDoor *door,
+                                   KdEndpoint *endpoint, const KdSessionFuncs *funcs, void *user,
+                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void kd_server_forget_session(KdServer *server, KdSession *session);

@@ -113,6 +113,34 @@ check_stopped(KdServer *server)
 }
 
 /**
+ * kd_server_begin_session:
+ * @server: a server
+ * @peer: who it is, for people
+ * @door: (nullable): what guards the transport
+ * @endpoint: (transfer full): nothing was said on it; untouched on error
+ * @funcs: its ended function calls kd_server_forget_session()
+ * @user: for @funcs
+ * @error: where to put an error
+ *
+ * Begins a session that the server waits for when it stops.
+ *
+ * Returns: (transfer none) (nullable): the session
+ */
+KdSession *
+kd_server_begin_session(KdServer *server, const char *peer, KdDoor *door, KdEndpoint *endpoint,
+                        const KdSessionFuncs *funcs, void *user, GError **error)
+{
+    KdSession *session =
+        kd_session_new(&server->scope, ++server->last_id, peer, door, endpoint, funcs, user, error);
+
+    if (session != NULL) {
+        g_hash_table_add(server->sessions, session);
+        kd_heap_note(&server->heap, g_hash_table_size(server->sessions));
+    }
+    return session;
+}
+
+/**
  * kd_server_forget_session:
  * @server: a server
  * @session: has ended

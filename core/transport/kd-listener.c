@@ -312,9 +312,7 @@ on_accepted(GObject *source, GAsyncResult *result, gpointer user_data)
         g_clear_pointer(&listener->self, g_free);
         return;
     }
-    if (endpoint.facts == NULL || !g_variant_lookup(endpoint.facts, "peer", "s", &peer)) {
-        peer = g_strdup(transport->scheme);
-    }
+    peer = kd_source_name_build_told(&endpoint, transport->scheme);
     listener->on_client(listener, &endpoint, peer, peer, listener->user);
     kd_endpoint_clear(&endpoint);
     accept_next(listener);

@@ -66,6 +66,24 @@ kd_source_name_build_peer(int fd, const struct sockaddr_storage *address)
 }
 
 /**
+ * kd_source_name_build_told:
+ * @endpoint: of a transport that has accepted or dialled by itself
+ * @scheme: of the transport
+ *
+ * Returns: (transfer full): what the transport says of its peer, or @scheme where it says nothing
+ */
+char *
+kd_source_name_build_told(const KdEndpoint *endpoint, const char *scheme)
+{
+    char *peer = NULL;
+
+    if (endpoint->facts == NULL || !g_variant_lookup(endpoint->facts, "peer", "s", &peer)) {
+        peer = g_strdup(scheme);
+    }
+    return peer;
+}
+
+/**
  * kd_source_name_build_source:
  * @fd: the connection
  * @address: as accept gave it
