@@ -63,6 +63,8 @@ case $room in
 kdsrv | kd) folder=$source/core/cli ;;
 kdsrv-transport-*) folder=$source/plugins/${room#kdsrv-transport-} ;;
 kdsrv-*-com) folder=$source/targets/serial ;;
+kdsrv-*-net) folder=$source/targets/kdnet ;;
+kdsrv-target-*) folder=$source/targets/${room#kdsrv-target-} ;;
 *) folder=$source/core/$room ;;
 esac
 if grep -n '#[[:space:]]*include[[:space:]]*".*/' "$folder"/*.[ch]; then
