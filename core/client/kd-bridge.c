@@ -194,24 +194,34 @@ on_child_ended(int status, void *user)
     quit(bridge);
 }
 
-static void
-start_child(KdBridge *bridge)
+static gboolean
+spawn_child(KdBridge *bridge, const KdProfileStart *start, GError **error)
 {
-    const KdProfile *profile = bridge->handover->profile;
     const char *address = kd_debug_socket_get_address(bridge->socket);
-    g_auto(GStrv) argv = kd_profile_build_argv(profile, bridge->handover->argv, address);
-    g_auto(GStrv) environment = kd_profile_build_environment(profile, address);
-    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) argv = kd_profile_start_build_argv(start, bridge->handover->argv, address);
+    g_auto(GStrv) environment = kd_profile_start_build_environment(start, address);
 
     if (bridge->connection->has_resets) {
         g_autofree char *resets = g_strdup_printf("%u", bridge->connection->resets);
 
         environment = g_environ_setenv(environment, RESETS_VARIABLE, resets, TRUE);
     }
-    bridge->has_child_run = TRUE;
     bridge->child =
-        kd_child_new((const char *const *)argv, environment, on_child_ended, bridge, &error);
-    if (bridge->child == NULL) {
+        kd_child_new((const char *const *)argv, environment, on_child_ended, bridge, error);
+    return bridge->child != NULL;
+}
+
+/* Where it connects depends on what the link carries, which is known now. */
+static void
+start_child(KdBridge *bridge)
+{
+    const KdProfileStart *start =
+        kd_profile_get_start(bridge->handover->profile, bridge->connection->dialect);
+    g_autoptr(GError) error = NULL;
+
+    bridge->has_child_run = TRUE;
+    bridge->socket = kd_debug_socket_new_private(start->is_tcp, &error);
+    if (bridge->socket == NULL || !spawn_child(bridge, start, &error)) {
         print_error(error);
         bridge->status = KD_EXIT_FAILED;
         quit(bridge);
@@ -417,8 +427,7 @@ prepare(KdBridge *bridge, GError **error)
         return listen_for_debugger(bridge, error);
     case KD_HANDOVER_CHILD:
     default:
-        bridge->socket = kd_debug_socket_new_private(bridge->handover->profile->is_tcp, error);
-        return bridge->socket != NULL;
+        return TRUE;
     }
 }
 

@@ -77,6 +77,7 @@ kd_connection_free(KdConnection *connection)
     if (connection != NULL) {
         connection->is_open = FALSE;
         kd_controls_free(g_steal_pointer(&connection->controls));
+        g_clear_pointer(&connection->dialect, g_free);
         connection->ops->free(connection);
     }
 }

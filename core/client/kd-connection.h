@@ -76,6 +76,7 @@ typedef struct {
  * @registry: (unowned): loaded plugins
  * @controls: asked for and not answered
  * @offered: bit (1 << op) for each control operation of the open target
+ * @dialect: (nullable): of the open target, as OPENED has it
  * @listed: (unowned) (nullable): what the server could open, where the plan names no link
  * @has_resets: whether @resets is known
  * @resets: reset packets that the debugger shall send, as the link's string has it
@@ -92,6 +93,7 @@ struct KdConnection {
     const KdRegistry *registry;
     KdControls *controls;
     uint32_t offered;
+    char *dialect;
     const KdListed *listed;
     gboolean has_resets;
     uint32_t resets;

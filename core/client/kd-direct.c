@@ -351,6 +351,9 @@ take_link(KdDirect *direct)
     };
 
     direct->has_half_close = (direct->line.flags & KD_ENDPOINT_HALF_CLOSE) != 0;
+    if (direct->line.facts != NULL) {
+        g_variant_lookup(direct->line.facts, "dialect", "s", &direct->base.dialect);
+    }
     direct->base.has_resets =
         direct->line.facts != NULL &&
         g_variant_lookup(direct->line.facts, "resets", "u", &direct->base.resets);

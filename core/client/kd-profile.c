@@ -10,19 +10,23 @@
 #define SUFFIX   ".conf"
 #define VARIABLE "${ADDRESS}"
 
-static const char *const KEYS[] = {"Names",       "Listen", "Arguments", "LastArguments",
-                                   "Environment", "Break",  NULL};
+/* How it is started: in a group for one dialect these may stand, too */
+#define START_KEYS "Listen", "Arguments", "LastArguments", "Environment"
+
+static const char *const KEYS[] = {START_KEYS, "Names", "Break", NULL};
+static const char *const DIALECT_KEYS[] = {START_KEYS, NULL};
+static const char *const DIALECTS[] = {"kdcom", "gdb-rsp", "console", "bytes", NULL};
 
 static gboolean
-check_keys(GKeyFile *file, GError **error)
+check_keys(GKeyFile *file, const char *group, const char *const *known, GError **error)
 {
-    g_auto(GStrv) keys = g_key_file_get_keys(file, GROUP, NULL, error);
+    g_auto(GStrv) keys = g_key_file_get_keys(file, group, NULL, error);
 
     if (keys == NULL) {
         return FALSE;
     }
     for (char **key = keys; *key != NULL; key++) {
-        if (!g_strv_contains(KEYS, *key)) {
+        if (!g_strv_contains(known, *key)) {
             g_set_error(error, KD_ERROR, KD_ERROR_PARAM_UNKNOWN, "unknown key %s", *key);
             return FALSE;
         }
@@ -31,12 +35,15 @@ check_keys(GKeyFile *file, GError **error)
 }
 
 static gboolean
-read_listen(GKeyFile *file, gboolean *is_tcp, GError **error)
+read_listen(GKeyFile *file, const char *group, gboolean *is_tcp, GError **error)
 {
-    g_autofree char *listen = g_key_file_get_string(file, GROUP, "Listen", NULL);
+    g_autofree char *listen = g_key_file_get_string(file, group, "Listen", NULL);
 
-    *is_tcp = g_strcmp0(listen, "tcp") == 0;
-    if (listen != NULL && !*is_tcp && strcmp(listen, "unix") != 0) {
+    if (listen == NULL) {
+        return TRUE;
+    }
+    *is_tcp = strcmp(listen, "tcp") == 0;
+    if (!*is_tcp && strcmp(listen, "unix") != 0) {
         g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID, "Listen: expected unix or tcp");
         return FALSE;
     }
@@ -56,14 +63,6 @@ read_break(GKeyFile *file, gboolean *has_kgdb_break, GError **error)
     return TRUE;
 }
 
-static char **
-dup_list(GKeyFile *file, const char *key)
-{
-    char **list = g_key_file_get_string_list(file, GROUP, key, NULL, NULL);
-
-    return list != NULL ? list : g_new0(char *, 1);
-}
-
 static gboolean
 has_variable(char **list)
 {
@@ -76,29 +75,111 @@ has_variable(char **list)
 }
 
 static gboolean
-has_address(const KdProfile *profile)
+has_address(const KdProfileStart *start)
 {
-    return has_variable(profile->arguments) || has_variable(profile->last_arguments) ||
-           has_variable(profile->environment);
+    return has_variable(start->arguments) || has_variable(start->last_arguments) ||
+           has_variable(start->environment);
+}
+
+/* ---- how it is started ---- */
+
+static void
+free_start(gpointer data)
+{
+    KdProfileStart *start = data;
+
+    g_free(start->dialect);
+    g_strfreev(start->arguments);
+    g_strfreev(start->last_arguments);
+    g_strfreev(start->environment);
+    g_free(start);
+}
+
+static char **
+dup_list(GKeyFile *file, const char *group, const char *key, char *const *usual)
+{
+    char **list = g_key_file_get_string_list(file, group, key, NULL, NULL);
+
+    if (list != NULL) {
+        return list;
+    }
+    return usual != NULL ? g_strdupv((char **)usual) : g_new0(char *, 1);
+}
+
+/* What a group for one dialect does not say is as @usual has it. */
+static gboolean
+add_start(KdProfile *profile, GKeyFile *file, const char *group, const KdProfileStart *usual,
+          GError **error)
+{
+    KdProfileStart *start = g_new0(KdProfileStart, 1);
+
+    g_ptr_array_add(profile->starts, start);
+    start->is_tcp = usual != NULL && usual->is_tcp;
+    if (!read_listen(file, group, &start->is_tcp, error)) {
+        return FALSE;
+    }
+    start->arguments = dup_list(file, group, "Arguments", usual != NULL ? usual->arguments : NULL);
+    start->last_arguments =
+        dup_list(file, group, "LastArguments", usual != NULL ? usual->last_arguments : NULL);
+    start->environment =
+        dup_list(file, group, "Environment", usual != NULL ? usual->environment : NULL);
+    return TRUE;
+}
+
+static gboolean
+add_dialect(KdProfile *profile, GKeyFile *file, const char *group, GError **error)
+{
+    const char *dialect = group + strlen(GROUP " ");
+    KdProfileStart *start;
+
+    if (!g_strv_contains(DIALECTS, dialect)) {
+        g_autofree char *list = g_strjoinv(", ", (char **)DIALECTS);
+
+        g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID, "no such dialect: expected one of %s",
+                    list);
+        return FALSE;
+    }
+    if (!check_keys(file, group, DIALECT_KEYS, error) ||
+        !add_start(profile, file, group, g_ptr_array_index(profile->starts, 0), error)) {
+        return FALSE;
+    }
+    start = g_ptr_array_index(profile->starts, profile->starts->len - 1);
+    start->dialect = g_strdup(dialect);
+    return TRUE;
+}
+
+static gboolean
+add_dialects(KdProfile *profile, GKeyFile *file, GError **error)
+{
+    g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
+
+    for (char **group = groups; *group != NULL; group++) {
+        if (g_str_has_prefix(*group, GROUP " ") && !add_dialect(profile, file, *group, error)) {
+            g_prefix_error(error, "[%s]: ", *group);
+            return FALSE;
+        }
+    }
+    return TRUE;
 }
 
 /* One that starts no debugger by itself may still say what a BREAK is. */
 static gboolean
 fill_profile(KdProfile *profile, GKeyFile *file, GError **error)
 {
-    if (!check_keys(file, error) || !read_listen(file, &profile->is_tcp, error) ||
-        !read_break(file, &profile->has_kgdb_break, error)) {
+    profile->starts = g_ptr_array_new_with_free_func(free_start);
+    if (!check_keys(file, GROUP, KEYS, error) || !add_start(profile, file, GROUP, NULL, error) ||
+        !read_break(file, &profile->has_kgdb_break, error) || !add_dialects(profile, file, error)) {
         return FALSE;
     }
-    profile->names = dup_list(file, "Names");
-    profile->arguments = dup_list(file, "Arguments");
-    profile->last_arguments = dup_list(file, "LastArguments");
-    profile->environment = dup_list(file, "Environment");
-    if (profile->names[0] == NULL && !profile->has_kgdb_break) {
-        g_set_error_literal(error, KD_ERROR, KD_ERROR_PARAM_MISSING, "Names: missing");
+    profile->names = dup_list(file, GROUP, "Names", NULL);
+    if (!profile->has_kgdb_break && !g_key_file_has_key(file, GROUP, "Names", NULL)) {
+        g_set_error_literal(error, KD_ERROR, KD_ERROR_PARAM_MISSING,
+                            "Names: missing; empty for a profile that is used when --profile "
+                            "names it");
         return FALSE;
     }
-    return profile->names[0] == NULL || kd_profile_check_start(profile, error);
+    return (profile->has_kgdb_break && profile->names[0] == NULL) ||
+           kd_profile_check_start(profile, error);
 }
 
 /**
@@ -106,18 +187,25 @@ fill_profile(KdProfile *profile, GKeyFile *file, GError **error)
  * @profile: a profile
  * @error: return location
  *
- * Returns: whether a debugger can be started by it; else %KD_ERROR_PARAM_MISSING
+ * Returns: whether a debugger can be started by it, whatever the link's dialect; else
+ * %KD_ERROR_PARAM_MISSING
  */
 gboolean
 kd_profile_check_start(const KdProfile *profile, GError **error)
 {
-    if (has_address(profile)) {
-        return TRUE;
+    for (guint i = 0; i < profile->starts->len; i++) {
+        const KdProfileStart *start = g_ptr_array_index(profile->starts, i);
+
+        if (!has_address(start)) {
+            g_set_error(error, KD_ERROR, KD_ERROR_PARAM_MISSING,
+                        "Arguments%s%s: " VARIABLE " stands nowhere, so the debugger would not "
+                        "find the link",
+                        start->dialect != NULL ? " for " : "",
+                        start->dialect != NULL ? start->dialect : "");
+            return FALSE;
+        }
     }
-    g_set_error_literal(error, KD_ERROR, KD_ERROR_PARAM_MISSING,
-                        "Arguments: " VARIABLE " stands nowhere, so the debugger would not "
-                        "find the link");
-    return FALSE;
+    return TRUE;
 }
 
 /**
@@ -254,9 +342,7 @@ kd_profile_free(KdProfile *profile)
     }
     g_free(profile->path);
     g_strfreev(profile->names);
-    g_strfreev(profile->arguments);
-    g_strfreev(profile->last_arguments);
-    g_strfreev(profile->environment);
+    g_clear_pointer(&profile->starts, g_ptr_array_unref);
     g_free(profile);
 }
 
@@ -280,6 +366,26 @@ kd_profile_is_for(const KdProfile *profile, const char *program)
     return FALSE;
 }
 
+/**
+ * kd_profile_get_start:
+ * @profile: a profile
+ * @dialect: (nullable): of the link, as OPENED has it
+ *
+ * Returns: (transfer none): how the debugger is started on such a link
+ */
+const KdProfileStart *
+kd_profile_get_start(const KdProfile *profile, const char *dialect)
+{
+    for (guint i = 1; i < profile->starts->len; i++) {
+        const KdProfileStart *start = g_ptr_array_index(profile->starts, i);
+
+        if (g_strcmp0(start->dialect, dialect) == 0) {
+            return start;
+        }
+    }
+    return g_ptr_array_index(profile->starts, 0);
+}
+
 static void
 add_expanded(GPtrArray *out, char *const *list, const char *address)
 {
@@ -292,8 +398,8 @@ add_expanded(GPtrArray *out, char *const *list, const char *address)
 }
 
 /**
- * kd_profile_build_argv:
- * @profile: a profile
+ * kd_profile_start_build_argv:
+ * @start: of a profile
  * @argv: (array zero-terminated=1): the debugger and the user's arguments
  * @address: path of the socket, or `HOST:PORT`
  *
@@ -303,33 +409,34 @@ add_expanded(GPtrArray *out, char *const *list, const char *address)
  * Returns: (transfer full) (array zero-terminated=1): the command line
  */
 char **
-kd_profile_build_argv(const KdProfile *profile, const char *const *argv, const char *address)
+kd_profile_start_build_argv(const KdProfileStart *start, const char *const *argv,
+                            const char *address)
 {
     GPtrArray *out = g_ptr_array_new();
 
     g_ptr_array_add(out, g_strdup(argv[0]));
-    add_expanded(out, profile->arguments, address);
+    add_expanded(out, start->arguments, address);
     for (const char *const *arg = argv + 1; *arg != NULL; arg++) {
         g_ptr_array_add(out, g_strdup(*arg));
     }
-    add_expanded(out, profile->last_arguments, address);
+    add_expanded(out, start->last_arguments, address);
     g_ptr_array_add(out, NULL);
     return (char **)g_ptr_array_free(out, FALSE);
 }
 
 /**
- * kd_profile_build_environment:
- * @profile: a profile
+ * kd_profile_start_build_environment:
+ * @start: of a profile
  * @address: path of the socket, or `HOST:PORT`
  *
  * Returns: (transfer full) (array zero-terminated=1): `NAME=value`
  */
 char **
-kd_profile_build_environment(const KdProfile *profile, const char *address)
+kd_profile_start_build_environment(const KdProfileStart *start, const char *address)
 {
     GPtrArray *out = g_ptr_array_new();
 
-    add_expanded(out, profile->environment, address);
+    add_expanded(out, start->environment, address);
     g_ptr_array_add(out, NULL);
     return (char **)g_ptr_array_free(out, FALSE);
 }

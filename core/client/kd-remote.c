@@ -249,6 +249,7 @@ static void
 take_opened(KdRemote *remote)
 {
     remote->base.offered = remote->login.opened->controls;
+    remote->base.dialect = g_strdup(remote->login.opened->dialect);
     remote->base.has_resets = remote->login.opened->has_resets;
     remote->base.resets = remote->login.opened->resets;
     remote->base.is_open = TRUE;

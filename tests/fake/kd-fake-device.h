@@ -53,6 +53,7 @@ struct KdFakeDevice {
  * @flags: KD_ENDPOINT_*
  * @has_resets: whether @resets is told
  * @resets: a fact of the endpoint
+ * @dialect: (unowned): another
  *
  * How a stream is made.
  */
@@ -61,6 +62,7 @@ typedef struct {
     uint32_t flags;
     gboolean has_resets;
     guint32 resets;
+    const char *dialect;
 } KdFakeOptions;
 
 void kd_fake_device_kick(KdFakeDevice *device);

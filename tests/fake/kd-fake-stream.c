@@ -161,7 +161,7 @@ kd_fake_stream_new(KdFakeDevice *device, const KdFakeOptions *options, KdEndpoin
     g_variant_dict_insert(&facts, "baud", "u", device->baud);
     if (options->has_resets)
         g_variant_dict_insert(&facts, "resets", "u", options->resets);
-    g_variant_dict_insert(&facts, "dialect", "s", "bytes");
+    g_variant_dict_insert(&facts, "dialect", "s", options->dialect);
     kd_endpoint_take_stream(
         endpoint, (options->flags & KD_ENDPOINT_HALF_CLOSE) != 0 ? &half_close_ops : &stream_ops,
         (KdStream *)(void *)stream, options->flags, g_variant_dict_end(&facts));

@@ -4,6 +4,8 @@
 
 #include <kdsrv/kd-plugin.h>
 
+static const char *const fake_dialects[] = {"bytes", "console", "gdb-rsp", "kdcom", NULL};
+
 static const KdParamSpec fake_params[] = {
     {.key = "name",
      .type = KD_PARAM_UINT,
@@ -40,6 +42,12 @@ static const KdParamSpec fake_params[] = {
      .max = G_MAXUINT32,
      .placeholder = "N",
      .help = "reset packets that the debugger shall send"},
+    {.key = "dialect",
+     .type = KD_PARAM_CHOICE,
+     .choices = fake_dialects,
+     .default_value = "bytes",
+     .placeholder = "DIALECT",
+     .help = "what the device claims to speak"},
     {.key = "baud",
      .type = KD_PARAM_UINT,
      .min = 50,

@@ -244,6 +244,20 @@ get_endpoint_flags(GVariant *params)
            (get_flag(params, "drain") ? KD_ENDPOINT_DRAIN : 0u);
 }
 
+/* One of the words that live as long as the process */
+static const char *
+get_dialect(GVariant *params)
+{
+    const char *word = fake_dialects[0];
+
+    g_variant_lookup(params, "dialect", "&s", &word);
+    for (const char *const *known = fake_dialects; *known != NULL; known++) {
+        if (strcmp(*known, word) == 0)
+            return *known;
+    }
+    return fake_dialects[0];
+}
+
 /* Claims the device for a new link, or returns NULL when another link has it. */
 static KdFakeLink *
 claim_device(KdFakeDevice *device, GVariant *params, GVariant *session, const KdSink *sink)
@@ -257,6 +271,7 @@ claim_device(KdFakeDevice *device, GVariant *params, GVariant *session, const Kd
     link->options.ring_bytes = (size_t)get_uint(params, "size", 65536);
     link->options.resets = (guint32)get_uint(params, "resets", 0);
     link->options.has_resets = g_variant_lookup(params, "resets", "t", NULL);
+    link->options.dialect = get_dialect(params);
     device->link = link;
     device->settle = settle;
     device->sink = sink;

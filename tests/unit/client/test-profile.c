@@ -54,7 +54,7 @@ test_load(Folder *folder, gconstpointer unused)
 
     (void)unused;
     g_assert_no_error(error);
-    g_assert_false(profile->is_tcp);
+    g_assert_false(kd_profile_get_start(profile, NULL)->is_tcp);
     g_assert_true(kd_profile_is_for(profile, "gdb"));
     g_assert_true(kd_profile_is_for(profile, "/opt/cross/bin/arm-none-eabi-gdb"));
     g_assert_false(kd_profile_is_for(profile, "gdbserver"));
@@ -73,14 +73,69 @@ test_argv(Folder *folder, gconstpointer unused)
         kd_profile_load(write_profile(folder, "gdb.conf",
                                       GDB "LastArguments=${ADDRESS}\nEnvironment=A=${ADDRESS}\n"),
                         &error);
-    g_auto(GStrv) argv = kd_profile_build_argv(profile, user, "/t/s");
-    g_auto(GStrv) environment = kd_profile_build_environment(profile, "/t/s");
+    const KdProfileStart *start = kd_profile_get_start(profile, "bytes");
+    g_auto(GStrv) argv = kd_profile_start_build_argv(start, user, "/t/s");
+    g_auto(GStrv) environment = kd_profile_start_build_environment(start, "/t/s");
 
     (void)unused;
     g_assert_no_error(error);
     g_assert_true(g_strv_equal((const char *const *)argv, expected));
     g_assert_cmpstr(environment[0], ==, "A=/t/s");
     g_assert_null(environment[1]);
+}
+
+static void
+expect_line(const KdProfile *profile, const char *dialect, gboolean is_tcp, const char *expected)
+{
+    static const char *const user[] = {"r2", "-q", NULL};
+    const KdProfileStart *start = kd_profile_get_start(profile, dialect);
+    g_auto(GStrv) argv = kd_profile_start_build_argv(start, user, "ADDR");
+    g_autofree char *line = g_strjoinv(" ", argv);
+
+    g_assert_cmpstr(line, ==, expected);
+    g_assert_cmpint(start->is_tcp, ==, is_tcp);
+}
+
+/* What the group of a dialect leaves out is as for any link. */
+static void
+test_dialect(Folder *folder, gconstpointer unused)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdProfile) profile = kd_profile_load(
+        write_profile(folder, "r2.conf",
+                      "[Debugger]\nNames=r2\nListen=tcp\nArguments=-n\n"
+                      "LastArguments=gdb://${ADDRESS}\n"
+                      "[Debugger kdcom]\nListen=unix\nLastArguments=winkd://${ADDRESS}\n"
+                      "[Debugger console]\nArguments=-c\n"),
+        &error);
+
+    (void)unused;
+    g_assert_no_error(error);
+    expect_line(profile, NULL, TRUE, "r2 -n -q gdb://ADDR");
+    expect_line(profile, "bytes", TRUE, "r2 -n -q gdb://ADDR");
+    expect_line(profile, "of-tomorrow", TRUE, "r2 -n -q gdb://ADDR");
+    expect_line(profile, "kdcom", FALSE, "r2 -n -q winkd://ADDR");
+    expect_line(profile, "console", TRUE, "r2 -c -q gdb://ADDR");
+}
+
+/* Of a profile that is meant to be asked for by its name */
+static void
+test_empty_names(Folder *folder, gconstpointer unused)
+{
+    const char *folders[] = {folder->folder, NULL};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KdProfile) profile = NULL;
+    g_autoptr(KdProfile) found = NULL;
+
+    (void)unused;
+    write_profile(folder, "a.conf", "[Debugger]\nNames=\nArguments=${ADDRESS}\n");
+    write_profile(folder, "gdb.conf", GDB);
+    profile = kd_profile_load_named(folders, "a", &error);
+    g_assert_no_error(error);
+    g_assert_true(kd_profile_check_start(profile, &error));
+    found = kd_profile_find(folders, "gdb", &error);
+    g_assert_no_error(error);
+    g_assert_true(g_str_has_suffix(found->path, "/gdb.conf"));
 }
 
 static void
@@ -173,6 +228,12 @@ test_bad_files(Folder *folder, gconstpointer unused)
         "Names=gdb\n",
         "[Debugger]\nNames=gdb\nBreak=kgdb\n",
         "[Debugger]\nNames=gdb\nArguments=${ADDRESS}\nBreak=yes\n",
+        "[Debugger]\nNames=\n",
+        GDB "[Debugger kdcon]\nListen=tcp\n",
+        GDB "[Debugger kdcom]\nNames=gdb\n",
+        GDB "[Debugger kdcom]\nListen=pipe\n",
+        GDB "[Debugger kdcom]\nArguments=-n\n",
+        GDB "[Debugger ]\nListen=tcp\n",
     };
 
     (void)unused;
@@ -194,6 +255,8 @@ main(int argc, char **argv)
 #define ADD(path, test) g_test_add("/client/profile/" path, Folder, NULL, set_up, test, tear_down)
     ADD("matches-base-names-by-pattern", test_load);
     ADD("puts-its-arguments-around-the-users", test_argv);
+    ADD("starts-a-debugger-as-the-links-dialect-wants-it", test_dialect);
+    ADD("without-a-name-is-used-when-asked-for", test_empty_names);
     ADD("is-the-first-in-folder-and-name-order", test_first_folder_wins);
     ADD("says-how-to-add-an-unknown-debugger", test_unknown_program);
     ADD("says-what-a-break-is", test_break);
