@@ -16,6 +16,7 @@ usage() {
 guest.sh prepare
     Fetches the kernel with apt, unpacks it (it is not installed) and makes an initrd. Kept in
     $KD_GUEST_CACHE, by default $XDG_CACHE_HOME/kdsrv/guest. Exit status 77: not possible here.
+    Builds dummyfw for it as well, see tests/guest/dummyfw; where that is not possible it says why.
 guest.sh run [--devices FILE] [--results FOLDER] [--limit SECONDS] [--] COMMAND [ARGUMENT...]
     Boots it and runs the command there as root: on this machine's files, read-only, with the folder
     of the results as /run/out and a place to write in /run/tmp. The command's output and exit status
@@ -105,6 +106,11 @@ make_initrd() {
     mv "$2.new" "$2"
 }
 
+# What Debian's kernel has not; without it, only the tests that need it are skipped.
+add_modules() {
+    sh "$here/dummyfw/build.sh" "$cache/$1" "$1" || true
+}
+
 # The initrd follows the scripts that are in it
 initrd_name() {
     sum=$({
@@ -123,7 +129,10 @@ prepare() {
     flock 9
     initrd=$(initrd_name)
     version=$(cat "$cache/version" 2>/dev/null || true)
-    [ -z "$version" ] || [ ! -s "$cache/$version/$initrd" ] || return 0
+    if [ -n "$version" ] && [ -s "$cache/$version/$initrd" ]; then
+        add_modules "$version"
+        return 0
+    fi
     if [ -z "$version" ] || [ ! -s "$cache/$version/vmlinuz" ]; then
         command -v apt-get >/dev/null || impossible 'a Debian kernel is needed, and there is no apt'
         [ "$(dpkg --print-architecture)" = amd64 ] || impossible 'this is not an amd64 machine'
@@ -136,6 +145,7 @@ prepare() {
         fetch_kernel "$package"
     fi
     make_initrd "$version" "$cache/$version/$initrd"
+    add_modules "$version"
     echo "$version" >"$cache/version"
     say "prepared $version"
 }
