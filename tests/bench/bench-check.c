@@ -5,11 +5,13 @@
 /* REPORTED: without a bound */
 typedef enum { BELOW, AT_MOST, AT_LEAST, REPORTED } Relation;
 
-#define NOBODY   BENCH_N_PEERS
-#define THE_BEST (BENCH_N_PEERS + 1u)
+#define NOBODY    BENCH_N_PEERS
+#define THE_BEST  (BENCH_N_PEERS + 1u)
+#define TWO_ADDED (BENCH_N_PEERS + 2u)
 
 /* @base: whose ratio the figure is; NOBODY: it is the median itself; THE_BEST: of the rivals, the
- *    one with the most */
+ *    one with the most; TWO_ADDED: of what the two programs add to KDNET, to what two minimal
+ *    relays add to TCP */
 typedef struct {
     const char *text;
     BenchMode mode;
@@ -77,7 +79,19 @@ static const Figure figures[] = {
      "per_s", AT_LEAST, 0.9},
     {"TLS, memory of an idle session to haproxy's", BENCH_MODE_TLS_MEMORY, BENCH_PEER_KDSRV,
      BENCH_PEER_HAPROXY, "dirty_kb", AT_MOST, 1},
+    {"KDNET, p50 that kd and kdsrv add, to two relays'", BENCH_MODE_KDNET, BENCH_PEER_NET_KD_KDSRV,
+     TWO_ADDED, "p50_us", AT_MOST, 1.5},
 };
+
+static const BenchPair both_programs = {BENCH_PEER_NET_KD_KDSRV, BENCH_PEER_NET};
+static const BenchPair two_relays = {BENCH_PEER_TWO_EPOLLS, BENCH_PEER_DIRECT};
+
+static gboolean
+is_of_added(BenchPeer peer)
+{
+    return peer == both_programs.peer || peer == both_programs.alone || peer == two_relays.peer ||
+           peer == two_relays.alone;
+}
 
 static gboolean
 is_rival(BenchPeer peer)
@@ -100,7 +114,8 @@ bench_check_wants(BenchMode mode, BenchPeer peer)
 {
     for (guint i = 0; i < G_N_ELEMENTS(figures); i++) {
         if (figures[i].mode == mode && (figures[i].peer == peer || figures[i].base == peer ||
-                                        (figures[i].base == THE_BEST && is_rival(peer)))) {
+                                        (figures[i].base == THE_BEST && is_rival(peer)) ||
+                                        (figures[i].base == TWO_ADDED && is_of_added(peer)))) {
             return TRUE;
         }
     }
@@ -129,7 +144,9 @@ get_excuse(const BenchReport *report, const Figure *figure)
     const char *reason = NULL;
 
     if (figure->base != NOBODY) {
-        BenchPeer base = figure->base == THE_BEST ? rivals[0] : (BenchPeer)figure->base;
+        BenchPeer base = figure->base == THE_BEST    ? rivals[0]
+                         : figure->base == TWO_ADDED ? two_relays.peer
+                                                     : (BenchPeer)figure->base;
 
         reason = bench_report_get_reason(report, figure->mode, base);
     }
@@ -141,6 +158,10 @@ get_value(const BenchReport *report, const Figure *figure, BenchPeer base, doubl
 {
     if (figure->base == NOBODY) {
         return bench_report_get_median(report, figure->mode, figure->peer, figure->metric, value);
+    }
+    if (figure->base == TWO_ADDED) {
+        return bench_report_get_added_ratio(report, figure->mode, &both_programs, &two_relays,
+                                            figure->metric, value);
     }
     return base != NOBODY &&
            bench_report_get_ratio(report, figure->mode, figure->peer, base, figure->metric, value);

@@ -20,6 +20,9 @@
 #define WITH_TLS                                                           \
     (BIT(BENCH_PEER_KDSRV) | BIT(BENCH_PEER_TLS) | BIT(BENCH_PEER_NGINX) | \
      BIT(BENCH_PEER_HAPROXY) | BIT(BENCH_PEER_STUNNEL) | BIT(BENCH_PEER_SSH))
+#define KERNELS                                                                  \
+    (BIT(BENCH_PEER_DIRECT) | BIT(BENCH_PEER_TWO_EPOLLS) | BIT(BENCH_PEER_NET) | \
+     BIT(BENCH_PEER_NET_KD_KDSRV))
 #define GAP_US 1000u
 
 typedef gboolean (*ModeFunc)(BenchStage *stage, const BenchSetting *setting,
@@ -37,6 +40,8 @@ static const BenchOrder kd_like_apart = {.work = BENCH_WORK_EXCHANGE,
                                          .ack_bytes = 16,
                                          .reply_bytes = 4072,
                                          .gap_us = GAP_US};
+/* what one datagram of KDNET carries */
+static const BenchOrder read_memory = {.work = BENCH_WORK_EXCHANGE, .reply_bytes = 1024};
 static const BenchOrder sink = {.work = BENCH_WORK_SINK};
 static const BenchOrder source = {.work = BENCH_WORK_SOURCE};
 static const BenchOrder both = {.work = BENCH_WORK_BOTH};
@@ -75,6 +80,7 @@ static const struct {
     [BENCH_MODE_TLS_MEMORY] = {"tls-memory", "dirty_kb", &kd_like, bench_memory_run, WITH_TLS},
     [BENCH_MODE_ALLOCATIONS] = {"allocations", "allocations", &kd_like, bench_allocations_run,
                                 BIT(BENCH_PEER_EPOLL) | BIT(BENCH_PEER_KDSRV)},
+    [BENCH_MODE_KDNET] = {"kdnet", "p50_us", &read_memory, NULL, KERNELS},
 };
 
 /**
@@ -138,6 +144,9 @@ plan_stage(BenchMode mode, const BenchSetting *setting)
     case BENCH_MODE_TLS_MEMORY:
         plan.n_links = bench_memory_get_sessions(setting) + 1;
         plan.is_tls = TRUE;
+        break;
+    case BENCH_MODE_KDNET:
+        plan.is_kernel = TRUE;
         break;
     case BENCH_MODE_TLS_RR1:
     case BENCH_MODE_TLS_KD:

@@ -27,7 +27,8 @@ typedef enum {
     BENCH_MODE_TLS_BULK_DOWN = 17,
     BENCH_MODE_TLS_HANDSHAKES = 18,
     BENCH_MODE_TLS_MEMORY = 19,
-    BENCH_N_MODES = 20,
+    BENCH_MODE_KDNET = 20,
+    BENCH_N_MODES = 21,
 } BenchMode;
 
 const char *bench_mode_get_name(BenchMode mode);
@@ -47,6 +48,8 @@ void bench_exchange_report(BenchSamples *samples, double elapsed_s, double cpu_u
                            BenchResult *result);
 void bench_turns_run(const BenchPeer *peers, guint n, const BenchSetting *setting,
                      const BenchStagePlan *plan, const BenchOrder *order, BenchResult **results);
+gboolean bench_kernel_read(KdDebugger *debugger, uint64_t *address, size_t len_bytes, uint64_t *ns,
+                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean bench_bulk_run(BenchStage *stage, const BenchSetting *setting, const BenchOrder *order,
                         BenchResult *result, GError **error);
 gboolean bench_bulk_step(BenchTalk *talk, GError **error) G_GNUC_WARN_UNUSED_RESULT;

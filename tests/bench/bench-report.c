@@ -177,6 +177,54 @@ bench_report_get_ratio(const BenchReport *report, BenchMode mode, BenchPeer peer
     return n > 0;
 }
 
+static gboolean
+get_more(const BenchReport *report, BenchMode mode, const BenchPair *pair, const char *metric,
+         guint i, double *more)
+{
+    const Cell *cell = &report->cells[mode][pair->peer];
+    const Cell *alone = &report->cells[mode][pair->alone];
+    double value = 0;
+    double least = 0;
+
+    if (i >= cell->n_run || i >= alone->n_run ||
+        !bench_result_get(&cell->results[i], metric, &value) ||
+        !bench_result_get(&alone->results[i], metric, &least)) {
+        return FALSE;
+    }
+    *more = value - least;
+    return TRUE;
+}
+
+/**
+ * bench_report_get_added_ratio:
+ * @ratio: (out): untouched where there is none
+ *
+ * As bench_report_get_ratio(), of what @pair and @base each add to what there is without them.
+ *
+ * Returns: whether any repetition has all four.
+ */
+gboolean
+bench_report_get_added_ratio(const BenchReport *report, BenchMode mode, const BenchPair *pair,
+                             const BenchPair *base, const char *metric, double *ratio)
+{
+    double ratios[MAX_REPETITIONS];
+    size_t n = 0;
+
+    for (guint i = 0; i < report->n_repetitions; i++) {
+        double ours = 0;
+        double theirs = 0;
+
+        if (get_more(report, mode, pair, metric, i, &ours) &&
+            get_more(report, mode, base, metric, i, &theirs) && theirs > 0) {
+            ratios[n++] = ours / theirs;
+        }
+    }
+    if (n > 0) {
+        *ratio = bench_get_median(ratios, n);
+    }
+    return n > 0;
+}
+
 /**
  * bench_report_find_best:
  * @peers: (array length=n): among these

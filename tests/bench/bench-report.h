@@ -8,6 +8,16 @@
 
 typedef struct BenchReport BenchReport;
 
+/**
+ * BenchPair:
+ * @peer: what is looked at
+ * @alone: the same without that of which the cost is asked
+ */
+typedef struct {
+    BenchPeer peer;
+    BenchPeer alone;
+} BenchPair;
+
 BenchReport *bench_report_new(guint n_repetitions);
 void bench_report_free(BenchReport *report);
 BenchResult *bench_report_get(BenchReport *report, BenchMode mode, BenchPeer peer,
@@ -20,6 +30,9 @@ gboolean bench_report_get_median(const BenchReport *report, BenchMode mode, Benc
                                  const char *metric, double *median);
 gboolean bench_report_get_ratio(const BenchReport *report, BenchMode mode, BenchPeer peer,
                                 BenchPeer base, const char *metric, double *ratio);
+gboolean bench_report_get_added_ratio(const BenchReport *report, BenchMode mode,
+                                      const BenchPair *pair, const BenchPair *base,
+                                      const char *metric, double *ratio);
 BenchPeer bench_report_find_best(const BenchReport *report, BenchMode mode, const BenchPeer *peers,
                                  guint n, const char *metric);
 guint bench_report_get_failures(const BenchReport *report);

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 static const char *const peer_names[BENCH_N_PEERS] = {
-    "direct",     "relay-epoll", "socat",    "socat-64k",    "kdsrv",
-    "two-epolls", "two-socats",  "kd+kdsrv", "relay-framed", "ser2net",
-    "relay-tls",  "nginx",       "haproxy",  "stunnel",      "ssh-L",
+    "direct",     "relay-epoll", "socat",        "socat-64k", "kdsrv",        "two-epolls",
+    "two-socats", "kd+kdsrv",    "relay-framed", "ser2net",   "relay-tls",    "nginx",
+    "haproxy",    "stunnel",     "ssh-L",        "net",       "net-kd+kdsrv",
 };
 
 /**
@@ -35,7 +35,8 @@ bench_peer_is_present(BenchPeer peer, const BenchSetting *setting, char **reason
 {
     gboolean wants_socat =
         peer == BENCH_PEER_SOCAT || peer == BENCH_PEER_SOCAT_64K || peer == BENCH_PEER_TWO_SOCATS;
-    gboolean wants_kdsrv = peer == BENCH_PEER_KDSRV || peer == BENCH_PEER_KD_KDSRV;
+    gboolean wants_kd = peer == BENCH_PEER_KD_KDSRV || peer == BENCH_PEER_NET_KD_KDSRV;
+    gboolean wants_kdsrv = peer == BENCH_PEER_KDSRV || wants_kd;
     g_autofree char *socat = g_find_program_in_path("socat");
     g_autofree char *ser2net = g_find_program_in_path("ser2net");
     g_autofree char *kdsrv = g_build_filename(setting->bin, "kdsrv", NULL);
@@ -48,7 +49,7 @@ bench_peer_is_present(BenchPeer peer, const BenchSetting *setting, char **reason
         *reason = g_strdup("ser2net is not installed");
     } else if (wants_kdsrv && !g_file_test(kdsrv, G_FILE_TEST_IS_EXECUTABLE)) {
         *reason = g_strdup_printf("%s is not built", kdsrv);
-    } else if (peer == BENCH_PEER_KD_KDSRV && !g_file_test(kd, G_FILE_TEST_IS_EXECUTABLE)) {
+    } else if (wants_kd && !g_file_test(kd, G_FILE_TEST_IS_EXECUTABLE)) {
         *reason = g_strdup_printf("%s is not built", kd);
     } else {
         return bench_stage_is_tls_present(peer, reason);
@@ -248,16 +249,19 @@ static gboolean
 add_kd(BenchStage *stage, const char *path, GError **error)
 {
     g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
-    g_autofree char *link = bench_target_build_path(stage->folder, 0);
+    g_autofree char *socket = bench_target_build_path(stage->folder, 0);
+    g_autofree char *link = stage->plan->is_kernel ? bench_stage_build_net_link(stage)
+                                                   : g_strdup_printf("com:pipe,port=%s", socket);
     BenchChild *child;
 
     g_ptr_array_add(argv, g_build_filename(stage->setting->bin, "kd", NULL));
     g_ptr_array_add(argv, g_strdup("-k"));
     g_ptr_array_add(argv, g_strdup_printf("kdsrv:server=@{tcp:server=127.0.0.1,port=%u},"
-                                          "trans=@{com:pipe,port=%s}",
+                                          "trans=@{%s}",
                                           stage->entry.port, link));
     g_ptr_array_add(argv, g_strdup("--listen"));
-    g_ptr_array_add(argv, g_strdup_printf("unix:%s", path));
+    g_ptr_array_add(argv,
+                    path != NULL ? g_strdup_printf("unix:%s", path) : g_strdup("tcp:127.0.0.1:0"));
     add_plugin_folders(argv, stage->setting);
     g_ptr_array_add(argv, NULL);
     child = bench_stage_start(stage, (const char *const *)argv->pdata, error);
@@ -267,7 +271,9 @@ add_kd(BenchStage *stage, const char *path, GError **error)
 static gboolean
 add_relays(BenchStage *stage, GError **error)
 {
-    g_autofree char *entry = g_strdup_printf("%s/entry.sock", stage->folder);
+    /* in front of a kernel all is TCP */
+    g_autofree char *entry =
+        stage->plan->is_kernel ? NULL : g_strdup_printf("%s/entry.sock", stage->folder);
 
     switch (stage->peer) {
     case BENCH_PEER_EPOLL:
@@ -283,12 +289,14 @@ add_relays(BenchStage *stage, GError **error)
     case BENCH_PEER_TWO_SOCATS:
         return add_socat(stage, NULL, "8192", error) && add_socat(stage, entry, "8192", error);
     case BENCH_PEER_KD_KDSRV:
+    case BENCH_PEER_NET_KD_KDSRV:
         return add_kdsrv(stage, error) && add_kd(stage, entry, error);
     case BENCH_PEER_FRAMED:
         return add_framed(stage, error);
     case BENCH_PEER_SER2NET:
         return add_ser2net(stage, error);
     case BENCH_PEER_DIRECT:
+    case BENCH_PEER_NET:
         return TRUE;
     default:
         return bench_stage_add_tls(stage, error);
@@ -320,6 +328,11 @@ bench_stage_new(BenchPeer peer, const BenchSetting *setting, const BenchStagePla
         return NULL;
     }
     bench_place_harness(plan->place);
+    if (plan->is_kernel) {
+        return bench_stage_start_kernel(stage, error) && add_relays(stage, error)
+                   ? g_steal_pointer(&stage)
+                   : NULL;
+    }
     stage->target = bench_target_start(stage->folder, plan->n_links, plan->is_threaded,
                                        plan->is_terminal, plan->place, error);
     if (stage->target == NULL) {
@@ -360,6 +373,7 @@ bench_stage_free(BenchStage *stage)
         bench_child_stop(g_ptr_array_index(stage->relays, i));
     }
     g_ptr_array_unref(stage->relays);
+    g_clear_pointer(&stage->kernel, bench_child_stop);
     g_clear_pointer(&stage->target, bench_target_stop);
     if (stage->folder != NULL) {
         remove_folder(stage->folder);
@@ -429,7 +443,7 @@ bench_stage_get_entry(const BenchStage *stage)
 /**
  * bench_stage_get_target:
  *
- * Returns: (transfer none): the far end.
+ * Returns: (transfer none) (nullable): the far end; %NULL: it is a kernel.
  */
 BenchTarget *
 bench_stage_get_target(const BenchStage *stage)

@@ -6,6 +6,8 @@
 #include "bench-count.h"
 #include "bench-talk.h"
 
+#include "kd-debugger.h"
+
 typedef enum {
     BENCH_PEER_DIRECT = 0,
     BENCH_PEER_EPOLL = 1,
@@ -22,7 +24,9 @@ typedef enum {
     BENCH_PEER_HAPROXY = 12,
     BENCH_PEER_STUNNEL = 13,
     BENCH_PEER_SSH = 14,
-    BENCH_N_PEERS = 15,
+    BENCH_PEER_NET = 15, /* KDNET with a simulated kernel: the debugger itself, and through both  */
+    BENCH_PEER_NET_KD_KDSRV = 16,
+    BENCH_N_PEERS = 17,
 } BenchPeer;
 
 /**
@@ -56,6 +60,7 @@ typedef struct {
  * @is_threaded: see bench_target_start()
  * @is_terminal: the same
  * @is_tls: the client's connection to the relay is encrypted
+ * @is_kernel: the target is a simulated kernel, and the client a debugger
  * @count: (nullable): counts what the relays allocate
  */
 typedef struct {
@@ -64,6 +69,7 @@ typedef struct {
     gboolean is_threaded;
     gboolean is_terminal;
     gboolean is_tls;
+    gboolean is_kernel;
     BenchCount *count;
 } BenchStagePlan;
 
@@ -87,5 +93,7 @@ BenchEnd *bench_stage_dial(BenchStage *stage, const char *trans,
                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean bench_stage_open(BenchStage *stage, BenchTalk *talk, const BenchOrder *order,
                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean bench_stage_has_kernel(const BenchSetting *setting, char **reason);
+KdDebugger *bench_stage_attach(BenchStage *stage, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BenchStage, bench_stage_free)

@@ -24,6 +24,8 @@
 /**
  * Turn:
  * @stage: (nullable): %NULL: the peer has failed, and why is said in its result
+ * @debugger: (nullable): of a kernel, instead of @talk
+ * @address: that it reads next
  * @n: exchanges, measured or not
  * @bytes: of a stream, measured
  * @elapsed_ns: of what was measured
@@ -31,6 +33,8 @@
 typedef struct {
     BenchStage *stage;
     BenchTalk talk;
+    KdDebugger *debugger;
+    uint64_t address;
     BenchSamples samples;
     BenchResult *result;
     guint64 n;
@@ -45,7 +49,19 @@ fail(Turn *turn, const GError *error)
     bench_result_clear(turn->result);
     turn->result->failure = g_strdup(error->message);
     bench_talk_end(&turn->talk);
+    g_clear_pointer(&turn->debugger, kd_debugger_free);
     g_clear_pointer(&turn->stage, bench_stage_free);
+}
+
+static gboolean
+open_turn(Turn *turn, const BenchStagePlan *plan, const BenchOrder *order, GError **error)
+{
+    if (plan->is_kernel) {
+        turn->talk.order = *order;
+        turn->debugger = bench_stage_attach(turn->stage, error);
+        return turn->debugger != NULL;
+    }
+    return bench_stage_open(turn->stage, &turn->talk, order, error);
 }
 
 static void
@@ -56,7 +72,7 @@ set_up(Turn *turn, BenchPeer peer, const BenchSetting *setting, const BenchStage
 
     bench_samples_init(&turn->samples);
     turn->stage = bench_stage_new(peer, setting, plan, &error);
-    if (turn->stage == NULL || !bench_stage_open(turn->stage, &turn->talk, order, &error)) {
+    if (turn->stage == NULL || !open_turn(turn, plan, order, &error)) {
         fail(turn, error);
         return;
     }
@@ -67,24 +83,36 @@ set_up(Turn *turn, BenchPeer peer, const BenchSetting *setting, const BenchStage
 }
 
 static gboolean
+exchange_once(Turn *turn, uint64_t *ns, GError **error)
+{
+    uint64_t before_ns = bench_clock_get_ns();
+    gboolean is_ok = turn->debugger != NULL
+                         ? bench_kernel_read(turn->debugger, &turn->address,
+                                             turn->talk.order.reply_bytes, ns, error)
+                         : bench_talk_exchange(&turn->talk, error);
+
+    if (turn->debugger == NULL) {
+        *ns = bench_clock_get_ns() - before_ns;
+    }
+    return is_ok;
+}
+
+static gboolean
 exchange(Turn *turn, gboolean is_measured, GError **error)
 {
     uint64_t start_ns = bench_clock_get_ns();
-    uint64_t before_ns = start_ns;
 
-    for (guint i = 0; i <= N_FIRST || before_ns < start_ns + TURN_NS; i++) {
-        uint64_t after_ns;
+    for (guint i = 0; i <= N_FIRST || bench_clock_get_ns() < start_ns + TURN_NS; i++) {
+        uint64_t ns = 0;
 
-        if (!bench_talk_exchange(&turn->talk, error)) {
+        if (!exchange_once(turn, &ns, error)) {
             return FALSE;
         }
-        after_ns = bench_clock_get_ns();
         turn->n++;
         if (is_measured && i >= N_FIRST) {
-            bench_samples_add(&turn->samples, after_ns - before_ns);
-            turn->elapsed_ns += after_ns - before_ns;
+            bench_samples_add(&turn->samples, ns);
+            turn->elapsed_ns += ns;
         }
-        before_ns = after_ns;
     }
     return TRUE;
 }
@@ -193,7 +221,7 @@ tear_down(Turn *turn)
     if (turn->stage != NULL) {
         report(turn);
     }
-    if (turn->stage != NULL) {
+    if (turn->stage != NULL && turn->debugger == NULL) {
         guint n_wrong = bench_target_get_wrong(bench_stage_get_target(turn->stage));
 
         if (n_wrong > 0) {
@@ -203,6 +231,7 @@ tear_down(Turn *turn)
         }
     }
     bench_talk_end(&turn->talk);
+    g_clear_pointer(&turn->debugger, kd_debugger_free);
     g_clear_pointer(&turn->stage, bench_stage_free);
     bench_samples_clear(&turn->samples);
 }
