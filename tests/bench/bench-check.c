@@ -81,6 +81,8 @@ static const Figure figures[] = {
      BENCH_PEER_HAPROXY, "dirty_kb", AT_MOST, 1},
     {"KDNET, p50 that kd and kdsrv add, to two relays'", BENCH_MODE_KDNET, BENCH_PEER_NET_KD_KDSRV,
      TWO_ADDED, "p50_us", AT_MOST, 1.5},
+    {"KDNET, p99 beside 100,000 forged datagrams/s to without", BENCH_MODE_KDNET_FLOOD,
+     BENCH_PEER_NET_KD_KDSRV, NOBODY, "p99_to_idle", AT_MOST, 2},
 };
 
 static const BenchPair both_programs = {BENCH_PEER_NET_KD_KDSRV, BENCH_PEER_NET};

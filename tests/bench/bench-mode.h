@@ -28,11 +28,13 @@ typedef enum {
     BENCH_MODE_TLS_HANDSHAKES = 18,
     BENCH_MODE_TLS_MEMORY = 19,
     BENCH_MODE_KDNET = 20,
-    BENCH_N_MODES = 21,
+    BENCH_MODE_KDNET_FLOOD = 21,
+    BENCH_N_MODES = 22,
 } BenchMode;
 
 const char *bench_mode_get_name(BenchMode mode);
 const char *bench_mode_get_metric(BenchMode mode);
+gboolean bench_mode_has_kernel(BenchMode mode);
 gboolean bench_mode_has_peer(BenchMode mode, BenchPeer peer);
 void bench_mode_run(BenchMode mode, BenchPeer peer, const BenchSetting *setting,
                     BenchResult *result);
@@ -48,6 +50,8 @@ void bench_exchange_report(BenchSamples *samples, double elapsed_s, double cpu_u
                            BenchResult *result);
 void bench_turns_run(const BenchPeer *peers, guint n, const BenchSetting *setting,
                      const BenchStagePlan *plan, const BenchOrder *order, BenchResult **results);
+gboolean bench_flood_run(BenchStage *stage, const BenchSetting *setting, const BenchOrder *order,
+                         BenchResult *result, GError **error);
 gboolean bench_kernel_read(KdDebugger *debugger, uint64_t *address, size_t len_bytes, uint64_t *ns,
                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean bench_bulk_run(BenchStage *stage, const BenchSetting *setting, const BenchOrder *order,

@@ -86,7 +86,7 @@ dial(BenchStage *stage, GError **error)
     int fd = bench_socket_connect(&stage->entry);
 
     if (fd < 0) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "connecting: %s", g_strerror(-fd));
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "connecting: %s", g_strerror(errno));
         return NULL;
     }
     return kd_debugger_new(fd, fd);

@@ -202,7 +202,7 @@ collect_peers(BenchMode mode, const BenchSetting *setting, BenchReport *report, 
         if (is_traced && strace == NULL) {
             bench_report_leave_out(report, mode, p, "strace is not installed");
         } else if (!bench_peer_is_present(p, setting, &reason) ||
-                   (mode == BENCH_MODE_KDNET && !bench_stage_has_kernel(setting, &reason))) {
+                   (bench_mode_has_kernel(mode) && !bench_stage_has_kernel(setting, &reason))) {
             bench_report_leave_out(report, mode, p, reason);
         } else {
             peers[n++] = p;
