@@ -36,7 +36,8 @@ enum { DEBUGGER, TARGET, N_NODES };
 #define PHY_ALL		  0x3f
 #define TCODE_OF(header)  ((header)[0] >> 4 & 0xf)
 #define TO_OF(header)	  ((header)[0] >> 16)
-#define OFFSET_OF(header) ((u64)((header)[1] & 0xffff) << 32 | (header)[2])
+#define OFFSET_HIGH	  0xffff /* of the second quadlet of a header */
+#define OFFSET_OF(header) ((u64)((header)[1] & OFFSET_HIGH) << 32 | (header)[2])
 #define LENGTH_OF(header) ((header)[3] >> 16)
 
 /* The part of a self ID packet that both have: the link is on, contender, S400. */
@@ -203,6 +204,13 @@ static bool answer_as_hardware(struct dummyfw_node *node, struct fw_packet *requ
 	return true;
 }
 
+/* firewire-core refuses all that it hears for the first 4 GiB, and lets nobody have them. */
+static void move_memory(u32 *header)
+{
+	if ((header[1] & OFFSET_HIGH) == 0)
+		header[1] |= FW_MAX_PHYSICAL_RANGE >> 32;
+}
+
 static struct dummyfw_node *find_receiver(struct fw_card *from, u32 id)
 {
 	if (!was_cable)
@@ -251,12 +259,14 @@ static void carry(struct fw_card *from, struct fw_packet *packet)
 	}
 	end_packet(packet, from, is_request ? ACK_PENDING : ACK_COMPLETE);
 	/* from here on the packet is no more */
-	if (!is_request)
+	if (!is_request) {
 		fw_core_handle_response(&to->card, &copy);
-	else if (answer_as_hardware(to, &copy, &answer, &value))
+	} else if (answer_as_hardware(to, &copy, &answer, &value)) {
 		fw_core_handle_response(from, &answer);
-	else
+	} else {
+		move_memory(copy.header);
 		fw_core_handle_request(&to->card, &copy);
+	}
 	kfree(copy.payload);
 }
 
