@@ -387,6 +387,28 @@ kd_debugger_link_post(KdDebuggerLink *link, uint16_t type, const uint8_t *payloa
 }
 
 /**
+ * kd_debugger_link_throw:
+ * @type: of the packet
+ * @payload: (array length=len_bytes): at most 4000 bytes
+ *
+ * Sends one packet once and does not wait for what becomes of it: nothing else can be sent then.
+ *
+ * Returns: whether it was sent
+ */
+gboolean
+kd_debugger_link_throw(KdDebuggerLink *link, uint16_t type, const uint8_t *payload,
+                       size_t len_bytes, GError **error)
+{
+    g_autofree KdDebuggerPacket *packet = g_new0(KdDebuggerPacket, 1);
+
+    packet->type = type;
+    packet->id = link->next_id;
+    packet->payload_bytes = len_bytes;
+    memcpy(packet->payload, payload, len_bytes);
+    return send_packet(link, packet, error);
+}
+
+/**
  * kd_debugger_link_get_counts:
  * @counts: filled, but for the debug strings
  *

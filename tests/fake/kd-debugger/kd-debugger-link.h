@@ -12,6 +12,8 @@ void kd_debugger_link_free(KdDebuggerLink *link);
 KdDebuggerCarrier *kd_debugger_link_get_carrier(const KdDebuggerLink *link);
 gboolean kd_debugger_link_post(KdDebuggerLink *link, uint16_t type, const uint8_t *payload,
                                size_t len_bytes, GError **error);
+gboolean kd_debugger_link_throw(KdDebuggerLink *link, uint16_t type, const uint8_t *payload,
+                                size_t len_bytes, GError **error);
 KdDebuggerHeard kd_debugger_link_next(KdDebuggerLink *link, gint64 deadline_us,
                                       KdDebuggerPacket *packet, GError **error);
 gboolean kd_debugger_link_reset(KdDebuggerLink *link, GError **error);

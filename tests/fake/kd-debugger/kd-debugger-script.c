@@ -45,6 +45,63 @@ static const char *const lines[] = {
     "continue",
 };
 
+/* What comes of it; %zu and %s: how much was read, and its SHA-256 */
+static const char expected_lines[] =
+    "attach: processor 0 of 2 stands at fffff80000020100, event 3030, code 80000003 "
+    "at fffff80000020100, first chance\n"
+    "version: 15.19041, protocol 6, flags 0007, machine 8664, kernel "
+    "fffff80000000000, modules fffff80000002000, block fffff80000003000\n"
+    "read: %zu bytes at fffff80000100000: %s\n"
+    "write: 5000 bytes at fffff80000300000: "
+    "eb4295abce467e5df1c59d56c4088645f9e6d6697c29a1e3daddf0d334ce56fb\n"
+    "read: 5000 bytes at fffff80000300000: "
+    "eb4295abce467e5df1c59d56c4088645f9e6d6697c29a1e3daddf0d334ce56fb\n"
+    "context: 1232 bytes, rip fffff80000020100, rsp fffff80000047f80, rax "
+    "0000000000000000\n"
+    "set-rax: 1232 bytes, rip fffff80000020100, rsp fffff80000047f80, rax "
+    "6262626269696969\n"
+    "bp: 1 at fffff80000020200\n"
+    "continue\n"
+    "wait: processor 0 of 2 stands at fffff80000020200, event 3030, code 80000003 at "
+    "fffff80000020200, first chance\n"
+    "context: 1232 bytes, rip fffff80000020200, rsp fffff80000047f80, rax "
+    "6262626269696969\n"
+    "clear: 1\n"
+    "continue\n"
+    "break: processor 0 of 2 stands at fffff80000020100, event 3030, code 80000003 "
+    "at fffff80000020100, first chance\n"
+    "context: 1232 bytes, rip fffff80000020100, rsp fffff80000047f80, rax "
+    "6262626269696969\n"
+    "reboot\n"
+    "wait: processor 0 of 2 stands at fffff80000020100, event 3030, code 80000003 at "
+    "fffff80000020100, first chance\n"
+    "version: 15.19041, protocol 6, flags 0007, machine 8664, kernel "
+    "fffff80000000000, modules fffff80000002000, block fffff80000003000\n"
+    "check-zero: 5000 bytes at fffff80000300000\n"
+    "read: 4096 bytes at fffff80000100000: "
+    "bdbd2a0b102f2ac43c2fee73be88e2bb26d1419d5db252fbaccf0464958dfbe8\n"
+    "attach: processor 0 of 2 stands at fffff80000020100, event 3030, code 80000003 "
+    "at fffff80000020100, first chance\n"
+    "version: 15.19041, protocol 6, flags 0007, machine 8664, kernel "
+    "fffff80000000000, modules fffff80000002000, block fffff80000003000\n"
+    "read: 8192 bytes at fffff80000100000: "
+    "c26a379f179fbc49b61f7c65dff3b14b4e4cc6fe9d165fc7d4dd973ecb6790b6\n"
+    "bp: 1 at fffff80000020200\n"
+    "continue\n"
+    "wait: processor 0 of 2 stands at fffff80000020200, event 3030, code 80000003 at "
+    "fffff80000020200, first chance\n"
+    "clear: 1\n"
+    "continue\n";
+
+/* The beginning of the pattern */
+static const struct {
+    size_t len_bytes;
+    const char *sha256;
+} sums[] = {
+    {65536, "a0fbaf66a142b234f0227818abefd795af633f79e7c1402cd0cb8daef21d58c7"},
+    {READ_BYTES, "6fb3fd9a1ce2c9361142cb90c32831221640dfd18604a594ee7ee7122a487d38"},
+};
+
 /* ---- words ---- */
 
 static const struct {
@@ -441,4 +498,23 @@ kd_debugger_script_run(const KdDebuggerScript *script, KdDebuggerOpenFunc open, 
         }
     }
     return debugger != NULL ? g_string_free(g_steal_pointer(&transcript), FALSE) : NULL;
+}
+
+/**
+ * kd_debugger_script_get_expected:
+ * @script: (nullable): what is out of the ordinary; it reads 64 KiB or 1 MiB
+ *
+ * Returns: (transfer full): what comes of the script over every link
+ */
+char *
+kd_debugger_script_get_expected(const KdDebuggerScript *script)
+{
+    size_t len = get_read_bytes(script);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(sums); i++) {
+        if (sums[i].len_bytes == len) {
+            return g_strdup_printf(expected_lines, len, sums[i].sha256);
+        }
+    }
+    g_error("nothing is known of a script that reads %zu bytes", len);
 }

@@ -556,6 +556,34 @@ kd_debugger_get_version(KdDebugger *debugger, KdDebuggerVersion *version, GError
     return TRUE;
 }
 
+static void
+fill_read(KdDebugger *debugger, uint64_t address, size_t len_bytes,
+          uint8_t request[static REQUEST_BYTES])
+{
+    begin_request(debugger, KD_DEBUGGER_API_READ, request);
+    kd_debugger_put64(request + 16, address);
+    kd_debugger_put32(request + 24, (uint32_t)len_bytes);
+}
+
+/**
+ * kd_debugger_send_read:
+ * @len_bytes: at most 3944
+ *
+ * Asks for memory and does not wait for it: for a debugger that goes away in the middle. It can do
+ * nothing else afterwards.
+ *
+ * Returns: whether it was sent
+ */
+gboolean
+kd_debugger_send_read(KdDebugger *debugger, uint64_t address, size_t len_bytes, GError **error)
+{
+    uint8_t request[REQUEST_BYTES];
+
+    fill_read(debugger, address, len_bytes, request);
+    return kd_debugger_link_throw(debugger->link, KD_DEBUGGER_MANIPULATE, request, sizeof request,
+                                  error);
+}
+
 /**
  * kd_debugger_read_once:
  * @bytes: (array length=len_bytes): filled
@@ -574,9 +602,7 @@ kd_debugger_read_once(KdDebugger *debugger, uint64_t address, void *bytes, size_
     uint8_t request[REQUEST_BYTES];
     size_t n;
 
-    begin_request(debugger, KD_DEBUGGER_API_READ, request);
-    kd_debugger_put64(request + 16, address);
-    kd_debugger_put32(request + 24, (uint32_t)len_bytes);
+    fill_read(debugger, address, len_bytes, request);
     if (!ask(debugger, request, sizeof request, answer, error)) {
         return FALSE;
     }

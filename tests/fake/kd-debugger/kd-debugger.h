@@ -131,6 +131,8 @@ gboolean kd_debugger_settle(KdDebugger *debugger, guint quiet_ms, GError **error
 
 gboolean kd_debugger_send_break_in(KdDebugger *debugger, GError **error);
 gboolean kd_debugger_send_reset(KdDebugger *debugger, GError **error);
+gboolean kd_debugger_send_read(KdDebugger *debugger, uint64_t address, size_t len_bytes,
+                               GError **error);
 
 const char *kd_debugger_get_prints(const KdDebugger *debugger);
 void kd_debugger_clear_prints(KdDebugger *debugger);

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One script of a KD debugger, the same over every link: what the client sees is KDCOM, whatever
+ * the target speaks. */
+#include "kd-e2e-certs.h"
+#include "kd-e2e-debug.h"
+#include "kd-e2e-socket.h"
+
+#include <string.h>
+
+#define KEY KD_E2E_NET_KEY
+
+/* ---- through a server ---- */
+
+static void
+test_pipe(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autoptr(KdE2eTarget) target = kd_e2e_target_new_pipe(stage, "vm");
+    g_autoptr(KdE2eDebug) debug = NULL;
+
+    (void)unused;
+    kd_e2e_stage_start(stage, "--allow-path", stage->folder, NULL);
+    debug = kd_e2e_debug_new(stage, "vm", target->trans);
+    kd_e2e_debug_expect_script(debug, 0);
+}
+
+static void
+test_terminal(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autoptr(KdE2eTarget) target = kd_e2e_target_new_pty(stage, "board");
+    g_autoptr(KdE2eDebug) debug = NULL;
+
+    (void)unused;
+    kd_e2e_stage_start(stage, "--allow-path", "/dev/pts", NULL);
+    debug = kd_e2e_debug_new(stage, "board", target->trans);
+    kd_e2e_debug_expect_script(debug, 0);
+}
+
+static void
+test_net(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autoptr(KdE2eTarget) target = kd_e2e_target_new_net(stage, "box", KEY);
+    g_autoptr(KdE2eDebug) debug = NULL;
+
+    (void)unused;
+    kd_e2e_stage_start(stage, NULL);
+    debug = kd_e2e_debug_new(stage, "box", target->trans);
+    kd_e2e_debug_expect_script(debug, 0);
+    g_free(kd_e2e_program_await(debug->kd, KD_E2E_STDERR, "target restarted"));
+}
+
+static void
+test_net_ssl(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autoptr(KdE2eTarget) target = NULL;
+    g_autoptr(KdE2eDebug) debug = NULL;
+    g_autofree char *store = NULL;
+    g_autofree char *listen = NULL;
+    g_autofree char *sha256 = NULL;
+    g_autofree char *link = NULL;
+
+    (void)unused;
+    if (kd_e2e_certs_are_missing()) {
+        return;
+    }
+    store = kd_e2e_certs_make_store(stage);
+    kd_e2e_certs_make(store, "lab", NULL, KD_E2E_CERT_SERVER);
+    listen = kd_e2e_stage_build_listen(stage, "ssl:certuser=lab");
+    g_free(kd_e2e_stage_serve(stage, NULL, "-t", listen, NULL));
+    target = kd_e2e_target_new_net(stage, "box", KEY);
+    sha256 = kd_e2e_certs_get_sha256(store, "lab");
+    link = g_strdup_printf("kdsrv:server=@{ssl:server=127.0.0.1,port=%u,certuser=%s},trans=@{%s}",
+                           stage->port, sha256, target->trans);
+    debug = kd_e2e_debug_new_link(stage, "box", link, NULL);
+    kd_e2e_debug_expect_script(debug, 65536);
+}
+
+/* ---- without one ---- */
+
+static void
+test_direct(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autoptr(KdE2eTarget) target = kd_e2e_target_new_net(stage, "box", KEY);
+    g_autoptr(KdE2eDebug) debug = kd_e2e_debug_new_link(stage, "box", target->trans, NULL);
+
+    (void)unused;
+    kd_e2e_debug_expect_script(debug, 65536);
+    g_free(kd_e2e_program_await(debug->kd, KD_E2E_STDERR, "target restarted"));
+}
+
+/* The debugger as KDNET's host itself, and on the simulated line itself: what the others are
+ * compared with. The host of KDNET stays when its debugger leaves, as the server does. */
+static KdDebugger *
+open_line(void *user, GError **error)
+{
+    int fd = kd_e2e_dial_unix(user);
+
+    (void)error;
+    return kd_debugger_new(fd, fd);
+}
+
+static KdDebugger *
+open_net(void *user, GError **error)
+{
+    return kd_debugger_new_net((uint16_t)((KdE2eTarget *)user)->net_port, KEY, error);
+}
+
+static void
+expect_script(KdDebuggerOpenFunc open, void *user)
+{
+    KdDebuggerScript script = {.read_bytes = 65536, .patience_ms = KD_E2E_DEADLINE_S * 1000};
+    g_autoptr(GError) error = NULL;
+    g_autofree char *transcript = kd_debugger_script_run(&script, open, user, &error);
+    g_autofree char *expected = kd_debugger_script_get_expected(&script);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(transcript, ==, expected);
+}
+
+static void
+test_bare_line(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autoptr(KdE2eTarget) target = kd_e2e_target_new_pipe(stage, "vm");
+
+    (void)unused;
+    expect_script(open_line, strstr(target->trans, stage->folder));
+}
+
+static void
+test_bare_net(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autoptr(KdE2eTarget) target = kd_e2e_target_new_net(stage, "box", KEY);
+
+    (void)unused;
+    expect_script(open_net, target);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    kd_e2e_add("/e2e/kd-links/line-without-a-server-says-what-all-say", test_bare_line);
+    kd_e2e_add("/e2e/kd-links/net-without-a-server-says-what-all-say", test_bare_net);
+    kd_e2e_add("/e2e/kd-links/pipe-says-what-all-say", test_pipe);
+    kd_e2e_add("/e2e/kd-links/terminal-says-what-all-say", test_terminal);
+    kd_e2e_add("/e2e/kd-links/net-says-what-all-say-and-a-reboot-is-told", test_net);
+    kd_e2e_add("/e2e/kd-links/net-inside-tls-says-what-all-say", test_net_ssl);
+    kd_e2e_add("/e2e/kd-links/net-of-kd-itself-says-what-all-say", test_direct);
+    return g_test_run();
+}
