@@ -17,7 +17,7 @@
     "esac\n"                                                      \
     "echo end\n"
 
-#define KD_LINE  "r2 -a x86 -b 64 -D winkd -q winkd://\nsocket\nend\n"
+#define KD_LINE  "r2 -a x86 -b 64 -e dbg.bpinmaps=false -D winkd -q winkd://\nsocket\nend\n"
 #define GDB_LINE "r2 -q -d gdb://\nport\nend\n"
 
 typedef struct {
