@@ -13,7 +13,7 @@
 
 #include "kd-sim-machine.h"
 
-#define KD_SIM_RETRY_MS 500u
+#define KD_SIM_RETRY_MS 1000u
 #define KD_SIM_TRIES    20u
 
 typedef struct KdSimLink KdSimLink;
@@ -31,9 +31,11 @@ typedef gboolean (*KdSimSend)(const uint8_t *bytes, size_t len_bytes, void *user
  * KdSimLinkOptions:
  * @retry_ms: how long one wait of the target lasts, for an ACK as for a byte after a lone 0x62;
  *    0: %KD_SIM_RETRY_MS
+ * @reboot: (nullable): the machine begins to boot; called with the user of @send
  */
 typedef struct {
     uint32_t retry_ms;
+    void (*reboot)(gint64 now_us, void *user);
 } KdSimLinkOptions;
 
 /* Counted since the link was made */

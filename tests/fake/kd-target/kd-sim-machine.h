@@ -50,7 +50,8 @@ typedef struct {
 /* Counted since the program began; `stat` shows all of it */
 typedef struct {
     uint64_t prints; /* strings that it has printed, whoever saw them */
-    uint64_t acked;  /* packets that were taken, of all types */
+    uint64_t acked;  /* of these strings, those that were taken */
+    uint64_t taken;  /* packets, of all types */
     uint64_t gave_up;
     uint64_t unheard; /* strings that nobody was there for */
     uint64_t requests;
