@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # kdsrv_add_plugin(transport|target SCHEME SOURCES file... [LINK library...]
-#                  [OUTPUT_DIRECTORY folder] [NO_INSTALL])
+#                  [OUTPUT_DIRECTORY folder] [COMPONENT name] [NO_INSTALL])
 #
 # The one way to build a plugin, in this tree and out of it: the module kdsrv-KIND-SCHEME.so, which
 # exports its descriptor and nothing else, in the folder plugins-0 of the build tree. It is also the
-# name of the target. NO_INSTALL is for modules that only tests load.
+# name of the target. COMPONENT is for a module that is packaged apart, for what it needs.
+# NO_INSTALL is for modules that only tests load.
 function(kdsrv_add_plugin kind scheme)
-  cmake_parse_arguments(plugin "NO_INSTALL" "OUTPUT_DIRECTORY" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(plugin "NO_INSTALL" "OUTPUT_DIRECTORY;COMPONENT" "SOURCES;LINK" ${ARGN})
   if(NOT kind MATCHES "^(transport|target)$")
     message(FATAL_ERROR "kdsrv_add_plugin: `${kind}` is neither transport nor target")
   endif()
@@ -36,6 +37,10 @@ function(kdsrv_add_plugin kind scheme)
     target_link_libraries(${name} PRIVATE kd-flags)
   endif()
   if(NOT plugin_NO_INSTALL)
-    install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/kdsrv/plugins-0)
+    if(NOT plugin_COMPONENT)
+      set(plugin_COMPONENT Unspecified)
+    endif()
+    install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/kdsrv/plugins-0
+            COMPONENT ${plugin_COMPONENT})
   endif()
 endfunction()

@@ -220,6 +220,14 @@ pty_stop(KdCheckPeer *peer)
     close(peer->other_fd);
 }
 
+/* ---- target usb ---- */
+
+static void
+usb_start(KdCheckPeer *peer)
+{
+    peer->spec = g_strdup_printf("%s:targetname=check-nobody", peer->adapter->scheme);
+}
+
 /* ---- strings from the command line ---- */
 
 static char *given_spec;
@@ -289,6 +297,7 @@ static const KdCheckAdapter adapters[] = {
         .stop = pty_stop,
         .deafen = kd_check_lines_deafen,
     },
+    {.name = "usb", .scheme = "usb", .start = usb_start, .is_mute = TRUE},
 };
 
 /**

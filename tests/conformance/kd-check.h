@@ -172,6 +172,7 @@ typedef struct {
  * @deafen: (nullable): the peer reads nothing, or reads again
  * @lose: (nullable): targets: the device goes
  * @restore: (nullable): targets: it comes back
+ * @is_mute: targets: nobody is there who would echo
  *
  * What the suite has to know about a scheme to make the other side of it.
  */
@@ -184,6 +185,7 @@ struct KdCheckAdapter {
     void (*deafen)(KdCheckPeer *peer, gboolean is_deaf);
     void (*lose)(KdCheckPeer *peer);
     void (*restore)(KdCheckPeer *peer);
+    gboolean is_mute;
 };
 
 const KdCheckAdapter *kd_check_find_adapter(const char *name);

@@ -76,6 +76,9 @@ add_target(const KdPlugin *plugin, const KdTarget *target, const KdCheckSubject 
     KdCheckSubject subject = *base;
     subject.plugin = plugin;
     subject.target = target;
+    if (subject.adapter != NULL && subject.adapter->scheme != NULL &&
+        strcmp(subject.adapter->scheme, target->scheme) != 0)
+        subject.adapter = NULL; /* the module has several targets: it is for another one */
     kd_check_add_table_cases(&subject);
     if (subject.adapter == NULL)
         return;
