@@ -24,12 +24,14 @@ typedef struct {
     const char *kind;
     KdSimDialect dialect;
     void *(*open)(KdSimTarget *target, const char *where, GError **error);
-    void (*close)(void *carrier);
+    void (*close)(KdSimTarget *target, void *carrier);
 } KdSimCarrier;
 
 extern const KdSimCarrier kd_sim_unix_carrier; /* PATH, which it listens on, one host at a time */
 extern const KdSimCarrier kd_sim_pty_carrier;  /* SYMLINK, which it makes to a terminal */
 extern const KdSimCarrier kd_sim_net_carrier;  /* HOST:PORT */
+extern const KdSimCarrier kd_sim_usb_carrier;  /* FOLDER: a mounted FunctionFS */
+extern const KdSimCarrier kd_sim_fw_carrier;   /* /dev/fwN: a card's own node */
 
 gboolean kd_sim_peer_parse(const char *text, KdSimPeer *peer,
                            GError **error) G_GNUC_WARN_UNUSED_RESULT;

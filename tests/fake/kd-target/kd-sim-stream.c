@@ -134,10 +134,10 @@ stream_new(KdSimTarget *target, const char *path)
 }
 
 static void
-close_stream(void *carrier)
+close_stream(KdSimTarget *target, void *carrier)
 {
     Stream *stream = carrier;
-    kd_sim_target_set_send(stream->target, NULL, NULL);
+    kd_sim_target_set_send(target, NULL, NULL);
     hang_up(stream);
     g_clear_handle_id(&stream->listen_id, g_source_remove);
     if (stream->listen_fd >= 0)

@@ -455,14 +455,14 @@ kd_sim_target_find_counter(const KdSimTarget *target, const char *name, uint64_t
 /**
  * kd_sim_target_build_stat:
  *
- * Returns: (transfer full): one line: `running=1 halted=0 ... prints=3 ...`
+ * Returns: (transfer full): one line: `stat running=1 halted=0 ... prints=3 ...`
  */
 char *
 kd_sim_target_build_stat(const KdSimTarget *target)
 {
-    GString *text = g_string_new(NULL);
+    GString *text = g_string_new("stat");
     for (size_t i = 0; i < G_N_ELEMENTS(states); i++)
-        g_string_append_printf(text, "%s%s=%" G_GUINT64_FORMAT, i > 0 ? " " : "", states[i],
+        g_string_append_printf(text, " %s=%" G_GUINT64_FORMAT, states[i],
                                (guint64)get_state(target, i));
     for (size_t i = 0; i < G_N_ELEMENTS(counters); i++) {
         uint64_t value = 0;

@@ -182,10 +182,10 @@ on_send(const uint8_t *bytes, size_t len_bytes, const KdSimPeer *to, void *user)
 }
 
 static void
-close_udp(void *carrier)
+close_udp(KdSimTarget *target, void *carrier)
 {
     Udp *udp = carrier;
-    kd_sim_target_set_send(udp->target, NULL, NULL);
+    kd_sim_target_set_send(target, NULL, NULL);
     close_socket(udp);
     g_free(udp);
 }

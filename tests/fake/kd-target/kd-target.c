@@ -16,9 +16,8 @@ enum {
 };
 
 static const KdSimCarrier *const carriers[] = {
-    &kd_sim_unix_carrier,
-    &kd_sim_pty_carrier,
-    &kd_sim_net_carrier,
+    &kd_sim_unix_carrier, &kd_sim_pty_carrier, &kd_sim_net_carrier,
+    &kd_sim_usb_carrier,  &kd_sim_fw_carrier,
 };
 
 static struct {
@@ -198,7 +197,7 @@ run_target(KdSimTarget *target, const KdSimCarrier *carrier, const char *where, 
     if (given.control != NULL) {
         control = kd_sim_control_new(target, given.control, loop, error);
         if (control == NULL) {
-            carrier->close(link);
+            carrier->close(target, link);
             return EXIT_RUNTIME;
         }
         add_settler(control);
@@ -212,7 +211,7 @@ run_target(KdSimTarget *target, const KdSimCarrier *carrier, const char *where, 
     kd_sim_target_boot(target, g_get_monotonic_time());
     g_main_loop_run(loop);
     g_source_destroy(clock);
-    carrier->close(link);
+    carrier->close(target, link);
     return 0;
 }
 
