@@ -18,10 +18,28 @@
 
 /* ---- the fixture ---- */
 
+static void
+pull_gadgets(void)
+{
+    g_autoptr(GDir) folder = g_dir_open(KD_GUEST_GADGETS, 0, NULL);
+    const char *name;
+
+    while (folder != NULL && (name = g_dir_read_name(folder)) != NULL) {
+        g_autofree char *path = g_build_filename(KD_GUEST_GADGETS, name, "UDC", NULL);
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+        if (fd >= 0) {
+            (void)!write(fd, "\n", 1); /* an error, if it is not plugged in */
+            close(fd);
+        }
+    }
+}
+
 /* A test that has failed leaves its adapters where they are. */
 static void
 pull_all(KdGuest *guest)
 {
+    pull_gadgets();
     kd_guest_unplug(guest, "usb1");
     kd_guest_unplug(guest, "usb2");
     kd_guest_await_path("/dev/ttyUSB0", FALSE);
@@ -48,15 +66,31 @@ set_up(KdGuest *guest, gconstpointer test)
     guest->trace_from = (gsize)info.st_size;
 }
 
+typedef struct {
+    KdGuestTest fn;
+    const char *scheme; /* (nullable): of the target that it needs */
+} Case;
+
+static gboolean
+is_missing(const char *scheme)
+{
+    g_autofree char *module = g_strdup_printf("kdsrv-target-%s.so", scheme);
+    g_autofree char *path = g_build_filename(g_getenv("KD_PLUGINDIR"), module, NULL);
+
+    return !g_file_test(path, G_FILE_TEST_EXISTS);
+}
+
 static void
 run_test(KdGuest *guest, gconstpointer test)
 {
-    const KdGuestTest *fn = test;
+    const Case *one = test;
 
-    if (guest->is_there) {
-        (*fn)(guest);
-    } else {
+    if (!guest->is_there) {
         g_test_skip("this is not the guest");
+    } else if (one->scheme != NULL && is_missing(one->scheme)) {
+        g_test_skip("the target is not built");
+    } else {
+        one->fn(guest);
     }
 }
 
@@ -81,9 +115,21 @@ tear_down(KdGuest *guest, gconstpointer test)
 void
 kd_guest_add(const char *path, KdGuestTest test)
 {
-    KdGuestTest *kept = g_new(KdGuestTest, 1); /* until the program ends */
+    kd_guest_add_for(path, NULL, test);
+}
 
-    *kept = test;
+/**
+ * kd_guest_add_for:
+ * @scheme: (nullable): of a target that may have been left out of the build
+ *
+ * Adds a test case that is also skipped where that target is missing.
+ */
+void
+kd_guest_add_for(const char *path, const char *scheme, KdGuestTest test)
+{
+    Case *kept = g_new(Case, 1); /* until the program ends */
+
+    *kept = (Case){.fn = test, .scheme = scheme};
     g_test_add(path, KdGuest, kept, set_up, run_test, tear_down);
 }
 

@@ -5,6 +5,9 @@
 #include "kd-e2e-protocol.h"
 #include "kd-e2e-stage.h"
 
+/* where the USB devices are that the guest is itself */
+#define KD_GUEST_GADGETS "/sys/kernel/config/usb_gadget"
+
 /**
  * KdGuest:
  * @stage: folder, ports and server, as for every end-to-end test
@@ -30,6 +33,7 @@ typedef struct {
 typedef void (*KdGuestTest)(KdGuest *guest);
 
 void kd_guest_add(const char *path, KdGuestTest test);
+void kd_guest_add_for(const char *path, const char *scheme, KdGuestTest test);
 gboolean kd_guest_ask(KdGuest *guest, const char *command, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
 void kd_guest_plug(KdGuest *guest, const char *wire, const char *serial);

@@ -30,7 +30,7 @@ typedef struct {
 extern const KdSimCarrier kd_sim_unix_carrier; /* PATH, which it listens on, one host at a time */
 extern const KdSimCarrier kd_sim_pty_carrier;  /* SYMLINK, which it makes to a terminal */
 extern const KdSimCarrier kd_sim_net_carrier;  /* HOST:PORT */
-extern const KdSimCarrier kd_sim_usb_carrier;  /* FOLDER: a mounted FunctionFS */
+extern const KdSimCarrier kd_sim_usb_carrier;  /* FOLDER[,GADGET]: see kd-sim-ffs.c */
 extern const KdSimCarrier kd_sim_fw_carrier;   /* /dev/fwN: a card's own node */
 
 gboolean kd_sim_peer_parse(const char *text, KdSimPeer *peer,
