@@ -147,6 +147,58 @@ kdnet_cipher_seal(KdnetCipher *cipher, uint8_t version, uint8_t channel, uint64_
     return KDNET_HEADER_BYTES + plain_bytes + KDNET_TAG_BYTES;
 }
 
+static gboolean
+decrypt(KdnetCipher *cipher, const uint8_t *datagram, size_t len_bytes, size_t plain_bytes)
+{
+    uint8_t iv[KDNET_TAG_BYTES];
+
+    memcpy(iv, datagram + len_bytes - KDNET_TAG_BYTES, sizeof iv);
+    gnutls_cipher_set_iv(cipher->aes, iv, sizeof iv);
+    return gnutls_cipher_decrypt2(cipher->aes, datagram + KDNET_HEADER_BYTES, plain_bytes,
+                                  cipher->clear + KDNET_HEADER_BYTES, plain_bytes) == 0;
+}
+
+static uint64_t
+read_word(const KdnetCipher *cipher)
+{
+    uint64_t word = 0;
+
+    memcpy(&word, cipher->clear + KDNET_HEADER_BYTES, sizeof word);
+    return GUINT64_FROM_BE(word);
+}
+
+/**
+ * kdnet_cipher_peek:
+ * @datagram: as it came
+ * @len_bytes: of @datagram
+ * @peeked: (out caller-allocates): untouched unless the result is %TRUE
+ *
+ * Decrypts the first block alone, unchecked: what it says is good for dropping a datagram cheaply,
+ * for nothing else.
+ *
+ * Returns: %FALSE: it can't be authentic
+ */
+gboolean
+kdnet_cipher_peek(KdnetCipher *cipher, const uint8_t *datagram, size_t len_bytes,
+                  KdnetPeeked *peeked)
+{
+    uint64_t word;
+
+    if (!kdnet_cipher_is_plausible(datagram, len_bytes) ||
+        !decrypt(cipher, datagram, len_bytes, KDNET_BLOCK_BYTES)) {
+        return FALSE;
+    }
+    word = read_word(cipher);
+    if ((word & PAD_MASK) >= KDNET_BLOCK_BYTES) {
+        return FALSE;
+    }
+    peeked->seq = word >> SEQ_SHIFT;
+    peeked->is_from_host = (word & FROM_HOST_BIT) != 0;
+    memcpy(peeked->start, cipher->clear + KDNET_HEADER_BYTES + KDNET_WORD_BYTES,
+           sizeof peeked->start);
+    return TRUE;
+}
+
 /**
  * kdnet_cipher_open:
  * @datagram: as it came
@@ -161,29 +213,23 @@ gboolean
 kdnet_cipher_open(KdnetCipher *cipher, const uint8_t *datagram, size_t len_bytes,
                   KdnetOpened *opened)
 {
-    uint8_t *plain = cipher->clear + KDNET_HEADER_BYTES;
+    const uint8_t *plain = cipher->clear + KDNET_HEADER_BYTES;
     uint8_t tag[KDNET_TAG_BYTES] = {0};
-    const uint8_t *their_tag;
     size_t plain_bytes;
     size_t pad_bytes;
-    uint64_t word = 0;
+    uint64_t word;
 
     if (!kdnet_cipher_is_plausible(datagram, len_bytes)) {
         return FALSE;
     }
     plain_bytes = len_bytes - KDNET_HEADER_BYTES - KDNET_TAG_BYTES;
-    their_tag = datagram + KDNET_HEADER_BYTES + plain_bytes;
     memcpy(cipher->clear, datagram, KDNET_HEADER_BYTES);
-    memcpy(tag, their_tag, sizeof tag);
-    gnutls_cipher_set_iv(cipher->aes, tag, sizeof tag);
-    if (gnutls_cipher_decrypt2(cipher->aes, datagram + KDNET_HEADER_BYTES, plain_bytes, plain,
-                               plain_bytes) != 0 ||
+    if (!decrypt(cipher, datagram, len_bytes, plain_bytes) ||
         !build_tag(cipher, cipher->clear, KDNET_HEADER_BYTES + plain_bytes, tag) ||
-        gnutls_memcmp(tag, their_tag, sizeof tag) != 0) {
+        gnutls_memcmp(tag, datagram + len_bytes - KDNET_TAG_BYTES, sizeof tag) != 0) {
         return FALSE;
     }
-    memcpy(&word, plain, sizeof word);
-    word = GUINT64_FROM_BE(word);
+    word = read_word(cipher);
     pad_bytes = word & PAD_MASK;
     if (pad_bytes >= KDNET_BLOCK_BYTES || pad_bytes > plain_bytes - KDNET_WORD_BYTES) {
         return FALSE;

@@ -25,7 +25,7 @@ typedef struct KdnetCipher KdnetCipher;
  * @channel: %KDNET_CHANNEL_DATA or %KDNET_CHANNEL_CONTROL
  * @seq: 56 bits
  * @is_from_host: the direction
- * @body: borrowed from the cipher until its next call
+ * @body: borrowed from the cipher until it looks at another one
  * @body_bytes: without padding
  */
 typedef struct {
@@ -37,6 +37,20 @@ typedef struct {
     size_t body_bytes;
 } KdnetOpened;
 
+/**
+ * KdnetPeeked:
+ * @seq: 56 bits
+ * @is_from_host: the direction
+ * @start: of the body
+ *
+ * The first block of a datagram, which may be anybody's.
+ */
+typedef struct {
+    uint64_t seq;
+    gboolean is_from_host;
+    uint8_t start[KDNET_BLOCK_BYTES - KDNET_WORD_BYTES];
+} KdnetPeeked;
+
 KdnetCipher *kdnet_cipher_new(const uint8_t aes_key[static KDNET_KEY_BYTES],
                               const uint8_t hmac_key[static KDNET_KEY_BYTES]);
 void kdnet_cipher_free(KdnetCipher *cipher);
@@ -44,6 +58,8 @@ gboolean kdnet_cipher_is_plausible(const uint8_t *datagram, size_t len_bytes);
 size_t kdnet_cipher_seal(KdnetCipher *cipher, uint8_t version, uint8_t channel, uint64_t seq,
                          gboolean is_from_host, const uint8_t *body, size_t body_bytes,
                          uint8_t datagram[static KDNET_DATAGRAM_MAX_BYTES]);
+gboolean kdnet_cipher_peek(KdnetCipher *cipher, const uint8_t *datagram, size_t len_bytes,
+                           KdnetPeeked *peeked);
 gboolean kdnet_cipher_open(KdnetCipher *cipher, const uint8_t *datagram, size_t len_bytes,
                            KdnetOpened *opened);
 

@@ -89,7 +89,7 @@ kdnet_key_parse(const char *text, KdnetKey *key, GError **error)
     if (!parse_parts(text, parts, &why)) {
         gnutls_memset(parts, 0, sizeof parts);
         g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
-                    "net: the key is not usable: %s; it must be the w.x.y.z of the target's set-up",
+                    "the key is not usable: %s; it must be the w.x.y.z of the target's set-up",
                     why);
         return FALSE;
     }
