@@ -31,6 +31,10 @@
 #define FAIL_WEIGHT 2u
 #define FAIL_MAX    16u
 
+/* Of a packet's header: the leader of data, and where the id is */
+#define DATA_LEADER 0x30303030u
+#define ID_AT       8u
+
 /* Whose answer is awaited */
 typedef enum {
     ASKED_NOTHING = 0,
@@ -261,11 +265,14 @@ receive(FwMailbox *mailbox, gint64 now_us)
 {
     size_t len_bytes = 0;
     const uint8_t *packet = fw_inbox_get_packet(&mailbox->inbox, &len_bytes);
-    gboolean is_data = fw_bytes_get_u32(packet) == 0x30303030u;
-    if (is_data && fw_ids_take(&mailbox->ids, fw_bytes_get_u32(packet + 8))) {
-        uint32_t id = fw_bytes_get_u32(packet + 8);
+    uint32_t id = fw_bytes_get_u32(packet + ID_AT);
+    if (fw_bytes_get_u32(packet) == DATA_LEADER && fw_ids_take(&mailbox->ids, id)) {
         restart(mailbox);
         (void)fw_ids_take(&mailbox->ids, id);
+        /* The mark has gone, too. */
+        if (mailbox->place.step == FW_PLACE_SURE) {
+            mailbox->place.step = FW_PLACE_PLANT;
+        }
     }
     gboolean is_received = mailbox->funcs.receive(packet, len_bytes, mailbox->user);
     fw_inbox_settle(&mailbox->inbox, is_received);

@@ -228,6 +228,14 @@ usb_start(KdCheckPeer *peer)
     peer->spec = g_strdup_printf("%s:targetname=check-nobody", peer->adapter->scheme);
 }
 
+/* ---- target 1394 ---- */
+
+static void
+fw_start(KdCheckPeer *peer)
+{
+    peer->spec = g_strdup("1394:channel=62,symlink=instance");
+}
+
 /* ---- strings from the command line ---- */
 
 static char *given_spec;
@@ -298,6 +306,7 @@ static const KdCheckAdapter adapters[] = {
         .deafen = kd_check_lines_deafen,
     },
     {.name = "usb", .scheme = "usb", .start = usb_start, .is_mute = TRUE},
+    {.name = "1394", .scheme = "1394", .start = fw_start, .is_mute = TRUE},
 };
 
 /**
