@@ -76,6 +76,10 @@ kd_sim_fault_plan_parse(const char *text, gboolean is_stream, KdSimFaultPlan *pl
 {
     g_auto(GStrv) words = g_strsplit(text, ",", -1);
     KdSimFaultPlan read = *plan;
+    if (words[0] == NULL) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "no fault is named");
+        return FALSE;
+    }
     for (char **word = words; *word != NULL; word++) {
         char *value = strchr(*word, '=');
         if (value != NULL)
