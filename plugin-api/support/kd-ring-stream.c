@@ -100,16 +100,21 @@ free_now(KdRingStream *stream)
 }
 
 static void
-tell_plugin(KdRingStream *stream, void (*fn)(KdRingStream *stream, void *user))
+leave_plugin(KdRingStream *stream)
 {
-    if (fn == NULL) {
-        return;
-    }
-    stream->depth++;
-    fn(stream, stream->user);
     stream->depth--;
     if (stream->depth == 0 && stream->is_gone) {
         free_now(stream);
+    }
+}
+
+static void
+tell_plugin(KdRingStream *stream, void (*fn)(KdRingStream *stream, void *user))
+{
+    if (fn != NULL) {
+        stream->depth++;
+        fn(stream, stream->user);
+        leave_plugin(stream);
     }
 }
 
@@ -173,8 +178,14 @@ static void
 on_set_ready(KdStream *base, KdReadyFunc fn, void *user)
 {
     KdRingStream *stream = from_host(base);
+    gboolean was_attached = stream->ready_fn != NULL;
     stream->ready_fn = fn;
     stream->ready_user = user;
+    if (stream->funcs.attached != NULL && was_attached != (fn != NULL)) {
+        stream->depth++;
+        stream->funcs.attached(stream, fn != NULL, stream->user);
+        leave_plugin(stream);
+    }
     /* Bytes may have been put before anybody listened. */
     uint32_t ready = KD_READY_OUT;
     if (stream->to_host.used > 0 || stream->is_ended) {
@@ -311,6 +322,24 @@ kd_ring_stream_put(KdRingStream *stream, const void *buf, size_t len)
 }
 
 /**
+ * kd_ring_stream_put_all:
+ *
+ * Offers bytes to the host that must not be split.
+ *
+ * Returns: whether they were taken; if not, none was, and `writable` follows once the host has
+ * read, be it enough or not. More than the ring holds are never taken
+ */
+gboolean
+kd_ring_stream_put_all(KdRingStream *stream, const void *buf, size_t len)
+{
+    if (kd_ring_stream_get_room(stream) < len) {
+        stream->waits_put = !stream->is_ended;
+        return FALSE;
+    }
+    return kd_ring_stream_put(stream, buf, len) == len;
+}
+
+/**
  * kd_ring_stream_take:
  *
  * Takes bytes that the host has written.
@@ -353,6 +382,17 @@ kd_ring_stream_get_room(const KdRingStream *stream)
 }
 
 /**
+ * kd_ring_stream_get_unread:
+ *
+ * Returns: how many bytes of the plugin's the host has not read yet
+ */
+size_t
+kd_ring_stream_get_unread(const KdRingStream *stream)
+{
+    return stream->to_host.used;
+}
+
+/**
  * kd_ring_stream_purge:
  *
  * Drops what the host has written and nobody has taken.
@@ -368,6 +408,23 @@ kd_ring_stream_purge(KdRingStream *stream)
     if (n > 0) {
         tell_host_of_room(stream);
     }
+    return n;
+}
+
+/**
+ * kd_ring_stream_purge_unread:
+ *
+ * Drops what the plugin has put and the host has not read: it was for a session that has let go.
+ *
+ * Returns: how many bytes were dropped
+ */
+size_t
+kd_ring_stream_purge_unread(KdRingStream *stream)
+{
+    size_t n = stream->to_host.used;
+    stream->to_host.used = 0;
+    stream->to_host.head = 0;
+    stream->waits_in = TRUE;
     return n;
 }
 

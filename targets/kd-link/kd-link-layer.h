@@ -14,6 +14,8 @@ typedef struct KdLinkLayer KdLinkLayer;
  * @to_client: takes bytes of KDCOM, all or none; %FALSE: there is no room for them, and
  *    kd_link_layer_client_ready() will follow
  * @note: (nullable): one sentence for log and client
+ * @client_has_taken: (nullable): whether the client has read all that @to_client took: nothing is
+ *    repeated before it has; %NULL: always
  *
  * Where a link layer puts what it has to say. None may free the layer or call into it.
  */
@@ -21,6 +23,7 @@ typedef struct {
     gboolean (*to_target)(const uint8_t *bytes, size_t len_bytes, void *user);
     gboolean (*to_client)(const uint8_t *bytes, size_t len_bytes, void *user);
     void (*note)(const char *text, void *user);
+    gboolean (*client_has_taken)(void *user);
 } KdLinkLayerFuncs;
 
 /* What is known of the target */
@@ -57,7 +60,7 @@ void kd_link_layer_set_target(KdLinkLayer *layer, gboolean is_there, gint64 now_
 gboolean kd_link_layer_from_target(KdLinkLayer *layer, const uint8_t *bytes, size_t len_bytes,
                                    gint64 now_us);
 void kd_link_layer_target_ready(KdLinkLayer *layer, gint64 now_us);
-void kd_link_layer_target_restarted(KdLinkLayer *layer, gint64 now_us);
+gboolean kd_link_layer_target_restarted(KdLinkLayer *layer, gint64 now_us);
 
 void kd_link_layer_break_in(KdLinkLayer *layer, gint64 now_us);
 void kd_link_layer_resync(KdLinkLayer *layer, gint64 now_us);

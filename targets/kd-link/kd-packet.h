@@ -37,6 +37,7 @@ enum {
  * @id: of the packet, or the one that it speaks of
  * @payload: (nullable): borrowed
  * @payload_bytes: at most %KD_PACKET_PAYLOAD_MAX_BYTES
+ * @checksum: as it was received; kd_packet_build() makes its own
  */
 typedef struct {
     gboolean is_control;
@@ -44,8 +45,19 @@ typedef struct {
     uint32_t id;
     const uint8_t *payload;
     size_t payload_bytes;
+    uint32_t checksum;
 } KdPacket;
 
+/* What a packet's header says, before its payload is there. */
+typedef enum {
+    KD_HEADER_SHORT = 0,   /* too few bytes to tell                                            */
+    KD_HEADER_FOREIGN = 1, /* no packet starts like this                                       */
+    KD_HEADER_DAMAGED = 2, /* a packet that can't be: it is longer than packets are            */
+    KD_HEADER_WHOLE = 3,
+} KdHeader;
+
+KdHeader kd_packet_read_header(KdDialect dialect, const uint8_t *bytes, size_t len_bytes,
+                               size_t *packet_bytes);
 gboolean kd_packet_parse(KdDialect dialect, const uint8_t *bytes, size_t len_bytes,
                          KdPacket *packet, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 size_t kd_packet_build(KdDialect dialect, const KdPacket *packet,

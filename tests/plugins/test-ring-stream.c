@@ -13,6 +13,8 @@ typedef struct {
     guint n_writable;
     guint n_ended;
     guint n_gone;
+    guint n_attached;
+    guint n_detached;
     gboolean is_echoing;
 } Pair;
 
@@ -56,7 +58,18 @@ on_gone(KdRingStream *stream, void *user)
     ((Pair *)user)->n_gone++;
 }
 
-static const KdRingStreamFuncs funcs = {on_readable, on_writable, on_ended, on_gone};
+static void
+on_attached(KdRingStream *stream, gboolean is_attached, void *user)
+{
+    Pair *pair = user;
+    if (!is_attached) {
+        pair->n_detached++;
+    } else if (pair->n_attached++ > 0) {
+        kd_ring_stream_put(stream, "hi", 2);
+    }
+}
+
+static const KdRingStreamFuncs funcs = {on_readable, on_writable, on_ended, on_gone, on_attached};
 
 static void
 set_up(Pair *pair, gconstpointer size)
@@ -166,6 +179,53 @@ test_writable(Pair *pair, gconstpointer size)
 }
 
 static void
+test_put_all(Pair *pair, gconstpointer size)
+{
+    char buf[8];
+    (void)size;
+    g_assert_true(kd_ring_stream_put_all(pair->plugin, "012345", 6));
+    g_assert_false(kd_ring_stream_put_all(pair->plugin, "678", 3));
+    g_assert_cmpuint(kd_ring_stream_get_unread(pair->plugin), ==, 6);
+    g_assert_cmpint(host_read(pair, buf, 1), ==, 1);
+    g_assert_cmpuint(pair->n_writable, ==, 1);
+    g_assert_true(kd_ring_stream_put_all(pair->plugin, "678", 3));
+    g_assert_cmpint(host_read(pair, buf, sizeof(buf)), ==, 8);
+    g_assert_cmpmem(buf, 8, "12345678", 8);
+    g_assert_cmpuint(pair->n_writable, ==, 1);
+}
+
+static void
+test_purge_unread(Pair *pair, gconstpointer size)
+{
+    char buf[8];
+    (void)size;
+    kd_ring_stream_put(pair->plugin, "ab", 2);
+    g_assert_cmpuint(kd_ring_stream_purge_unread(pair->plugin), ==, 2);
+    g_assert_cmpuint(kd_ring_stream_get_unread(pair->plugin), ==, 0);
+    pair->edges = 0;
+    kd_ring_stream_put(pair->plugin, "c", 1);
+    g_assert_cmpuint(pair->edges, ==, KD_READY_IN);
+    g_assert_cmpint(host_read(pair, buf, sizeof(buf)), ==, 1);
+    g_assert_cmpint(buf[0], ==, 'c');
+}
+
+static void
+test_attached(Pair *pair, gconstpointer size)
+{
+    (void)size;
+    g_assert_cmpuint(pair->n_attached, ==, 1);
+    pair->host.ops->set_ready(pair->host.stream, on_ready, pair);
+    g_assert_cmpuint(pair->n_attached, ==, 1);
+    pair->host.ops->set_ready(pair->host.stream, NULL, NULL);
+    g_assert_cmpuint(pair->n_detached, ==, 1);
+    pair->edges = 0;
+    /* What is put when the next session comes is what it reads first. */
+    pair->host.ops->set_ready(pair->host.stream, on_ready, pair);
+    g_assert_cmpuint(pair->n_attached, ==, 2);
+    g_assert_cmpuint(pair->edges, ==, KD_READY_IN | KD_READY_OUT);
+}
+
+static void
 test_end(Pair *pair, gconstpointer size)
 {
     char buf[4];
@@ -265,6 +325,9 @@ main(int argc, char **argv)
     ADD("take-wakes-a-writer-that-found-no-room", 8, test_write_edge);
     ADD("purge-tells-what-was-dropped", 8, test_purge);
     ADD("writable-follows-a-put-that-was-cut", 8, test_writable);
+    ADD("what-must-not-be-split-is-put-whole-or-not-at-all", 8, test_put_all);
+    ADD("purged-bytes-are-not-read", 8, test_purge_unread);
+    ADD("each-session-that-comes-and-goes-is-told", 8, test_attached);
     ADD("end-comes-after-the-bytes", 8, test_end);
     ADD("error-comes-after-the-bytes-and-stops-writes", 8, test_error);
     ADD("shutdown-keeps-what-was-written", 8, test_shutdown);

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a link layer hears from the target: for the client, or for nobody. */
+#include "kd-link-state.h"
+#include "kd-payload.h"
+
+/* Of the texts that no client has seen the last are kept. */
+#define TEXTS_BYTES ((size_t)64 * 1024)
+
+/* A target that goes on has taken what made it go on, although its ACK got lost. */
+static void
+take_as_ack(KdLinkLayer *layer, const KdPacket *packet, gint64 now_us)
+{
+    KdPacket request;
+    gboolean is_taken = FALSE;
+
+    if (!kd_target_side_has_sent(layer->target) ||
+        !kd_target_side_get_request(layer->target, &request)) {
+        return;
+    }
+    if (packet->type == KD_PACKET_STATE_MANIPULATE) {
+        is_taken = request.type == KD_PACKET_STATE_MANIPULATE &&
+                   kd_payload_get_api(&request) == kd_payload_get_api(packet);
+    } else {
+        is_taken = request.type != KD_PACKET_STATE_MANIPULATE || kd_payload_is_resuming(&request) ||
+                   kd_payload_get_api(&request) == KD_API_SWITCH_PROCESSOR;
+    }
+    if (is_taken) {
+        kd_target_side_take_request(layer->target);
+        kd_link_requests_taken(layer, now_us);
+    }
+}
+
+/**
+ * kd_link_arrivals_trim:
+ *
+ * Drops the oldest texts that no client has seen, and counts them.
+ */
+void
+kd_link_arrivals_trim(KdLinkLayer *layer)
+{
+    KdPacketQueue *queue = kd_client_side_get_queue(layer->client);
+
+    layer->n_unseen_prints += kd_packet_queue_trim(queue, kd_payload_is_text, TEXTS_BYTES,
+                                                   kd_client_side_is_shown(layer->client));
+}
+
+/* Nobody listens. Returns: whether the target is to be told that its packet has come */
+static gboolean
+keep(KdLinkLayer *layer, const KdPacket *packet)
+{
+    KdPacketQueue *queue = kd_client_side_get_queue(layer->client);
+
+    if (kd_payload_is_text(packet)) {
+        layer->n_unseen_prints += !kd_packet_queue_push(queue, packet);
+        kd_link_arrivals_trim(layer);
+    } else if (kd_payload_is_state_change(packet) && !kd_unattended_is_question(packet)) {
+        if (kd_packet_queue_has(queue, kd_payload_is_state_change)) {
+            kd_client_side_show_again(layer->client);
+            kd_packet_queue_drop(queue, kd_payload_is_state_change, FALSE);
+        }
+        return kd_packet_queue_push(queue, packet);
+    }
+    return TRUE;
+}
+
+static void
+note_state(KdLinkLayer *layer, const KdPacket *packet)
+{
+    if (kd_payload_is_state_change(packet)) {
+        layer->state = KD_TARGET_STATE_HALTED;
+        kd_stored_packet_set(&layer->state_change, packet);
+        kd_break_in_end(&layer->break_in);
+        kd_target_side_break_in(layer->target, FALSE);
+    } else if (packet->type == KD_PACKET_DEBUG_IO || packet->type == KD_PACKET_FILE_IO ||
+               packet->type == KD_PACKET_TRACE_IO) {
+        /* A target that has halted would not say that. */
+        layer->state = KD_TARGET_STATE_RUNNING;
+        kd_stored_packet_clear(&layer->state_change);
+    }
+}
+
+/**
+ * kd_link_arrivals_take:
+ * @packet: of data, from the target
+ *
+ * Takes a packet up for the client, acknowledges it, and learns from it.
+ *
+ * Returns: %FALSE: there is no room, and the target has to say it again
+ */
+gboolean
+kd_link_arrivals_take(KdLinkLayer *layer, const KdPacket *packet, gint64 now_us)
+{
+    gboolean is_listening = kd_client_side_is_listening(layer->client);
+    gboolean is_reply = packet->type == KD_PACKET_STATE_MANIPULATE;
+    gboolean is_question = kd_unattended_is_question(packet);
+
+    layer->is_heard = TRUE;
+    layer->is_desynced = FALSE;
+    if (kd_target_side_is_duplicate(layer->target, packet)) {
+        layer->n_duplicates++;
+        kd_target_side_ack(layer->target, packet);
+        return TRUE;
+    }
+    take_as_ack(layer, packet, now_us);
+    gboolean is_wanted =
+        !is_reply || kd_reply_list_take(&layer->replies, kd_payload_get_api(packet), now_us);
+    if (is_wanted && is_listening) {
+        if (!kd_packet_queue_push(kd_client_side_get_queue(layer->client), packet)) {
+            return FALSE;
+        }
+    } else if (is_wanted && !keep(layer, packet)) {
+        return FALSE;
+    }
+    kd_target_side_remember(layer->target, packet);
+    kd_target_side_ack(layer->target, packet);
+    note_state(layer, packet);
+    if (!is_reply) {
+        kd_unattended_clear(&layer->question);
+    }
+    if (is_question) {
+        kd_unattended_ask(&layer->question, packet);
+        if (!is_listening) {
+            kd_link_requests_answer(layer, now_us);
+        }
+    }
+    return TRUE;
+}
