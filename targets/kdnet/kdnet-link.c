@@ -428,7 +428,7 @@ kdnet_link_control_async(KdnetLink *link, uint32_t op, GVariant *arg, GCancellab
         return;
     }
     insert_status(link, &dict);
-    kd_link_port_control(link->port, op, arg, &dict, g_steal_pointer(&task));
+    kd_link_port_control(link->port, op, arg, &dict, task);
 }
 
 /**
