@@ -28,6 +28,7 @@ typedef struct {
 } KdSimCarrier;
 
 extern const KdSimCarrier kd_sim_unix_carrier; /* PATH, which it listens on, one host at a time */
+extern const KdSimCarrier kd_sim_tcp_carrier;  /* ADDRESS:PORT, the same; 0: any port */
 extern const KdSimCarrier kd_sim_pty_carrier;  /* SYMLINK, which it makes to a terminal */
 extern const KdSimCarrier kd_sim_net_carrier;  /* HOST:PORT */
 extern const KdSimCarrier kd_sim_usb_carrier;  /* FOLDER[,GADGET]: see kd-sim-ffs.c */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A serial line as virtual machines have them: a UNIX socket, or a terminal. As there, what the
- * target says while nobody is connected is lost. */
+/* A serial line as virtual machines have them: a UNIX socket, a TCP port, or a terminal. As there,
+ * what the target says while nobody is connected is lost. */
 #include "kd-sim-carrier.h"
 
 #include <glib-unix.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pty.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,7 +22,7 @@
 
 typedef struct {
     KdSimTarget *target;
-    char *path;
+    char *path;    /* NULL: a port */
     int listen_fd; /* -1: a terminal */
     int keeper_fd; /* of a terminal: its other side, so that nobody's leaving is noticed; -1 */
     int fd;        /* -1: nobody is connected */
@@ -113,6 +115,10 @@ on_connected(gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer user)
     int peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (peer < 0)
         return G_SOURCE_CONTINUE;
+    if (stream->path == NULL) {
+        const int one = 1;
+        (void)setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    }
     stream->fd = peer;
     stream->in_id = g_unix_fd_add(peer, G_IO_IN, on_readable, stream);
     stream->listen_id = 0;
@@ -144,7 +150,8 @@ close_stream(KdSimTarget *target, void *carrier)
         close(stream->listen_fd);
     if (stream->keeper_fd >= 0)
         close(stream->keeper_fd);
-    (void)unlink(stream->path);
+    if (stream->path != NULL)
+        (void)unlink(stream->path);
     g_byte_array_unref(stream->out);
     g_free(stream->path);
     g_free(stream);
@@ -185,6 +192,38 @@ open_unix(KdSimTarget *target, const char *path, GError **error)
 }
 
 static void *
+open_tcp(KdSimTarget *target, const char *where, GError **error)
+{
+    g_autoptr(GSocketConnectable) place = g_network_address_parse(where, 0, error);
+    if (place == NULL)
+        return NULL;
+    GNetworkAddress *named = G_NETWORK_ADDRESS(place);
+    g_autoptr(GSocketAddress) address = g_inet_socket_address_new_from_string(
+        g_network_address_get_hostname(named), g_network_address_get_port(named));
+    if (address == NULL) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "%s: expected the address and port to listen on", where);
+        return NULL;
+    }
+    struct sockaddr_storage native;
+    const gssize len_bytes = g_socket_address_get_native_size(address);
+    if (!g_socket_address_to_native(address, &native, sizeof native, error))
+        return NULL;
+    int fd = socket(native.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&native, (socklen_t)len_bytes) != 0 ||
+        listen(fd, 8) != 0) {
+        set_error(error, where);
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    Stream *stream = stream_new(target, NULL);
+    stream->listen_fd = fd;
+    stream->listen_id = g_unix_fd_add(fd, G_IO_IN, on_connected, stream);
+    return stream;
+}
+
+static void *
 open_pty(KdSimTarget *target, const char *path, GError **error)
 {
     struct termios raw;
@@ -219,6 +258,13 @@ const KdSimCarrier kd_sim_unix_carrier = {
     .kind = "unix",
     .dialect = KD_SIM_DIALECT_SERIAL,
     .open = open_unix,
+    .close = close_stream,
+};
+
+const KdSimCarrier kd_sim_tcp_carrier = {
+    .kind = "tcp",
+    .dialect = KD_SIM_DIALECT_SERIAL,
+    .open = open_tcp,
     .close = close_stream,
 };
 

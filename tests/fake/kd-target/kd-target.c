@@ -16,8 +16,8 @@ enum {
 };
 
 static const KdSimCarrier *const carriers[] = {
-    &kd_sim_unix_carrier, &kd_sim_pty_carrier, &kd_sim_net_carrier,
-    &kd_sim_usb_carrier,  &kd_sim_fw_carrier,
+    &kd_sim_unix_carrier, &kd_sim_tcp_carrier, &kd_sim_pty_carrier,
+    &kd_sim_net_carrier,  &kd_sim_usb_carrier, &kd_sim_fw_carrier,
 };
 
 static struct {
@@ -44,7 +44,9 @@ static struct {
 
 static const GOptionEntry entries[] = {
     {"link", 0, 0, G_OPTION_ARG_STRING, &given.link,
-     "Where the host is: unix:PATH, pty:SYMLINK, net:HOST:PORT, usb:FOLDER, fw:/dev/fwN", "LINK"},
+     "Where the host is: unix:PATH, tcp:HOST:PORT, pty:SYMLINK, net:HOST:PORT, usb:FOLDER, "
+     "fw:/dev/fwN",
+     "LINK"},
     {"key", 0, 0, G_OPTION_ARG_STRING, &given.key, "Of KDNET: w.x.y.z", "KEY"},
     {"from", 0, 0, G_OPTION_ARG_STRING, &given.from,
      "Of KDNET: own address; with a port, that one is kept over boots", "ADDRESS[:PORT]"},
