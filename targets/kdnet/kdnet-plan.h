@@ -8,9 +8,6 @@
 
 #define KDNET_PORT_MIN 49152u
 #define KDNET_PORT_LOW 5364u
-#define KDNET_KEY_MAX_LEN                                                  \
-    64u /* four numbers of 13 characters, dots; longer ones are told apart \
-         */
 
 /**
  * KdnetPlan:

@@ -2,6 +2,7 @@
 /* The kinds of links that both commands list, explain and complete. */
 #include "kd-e2e-stage.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,21 +11,31 @@
  * @name: of the scheme
  * @module: that has it
  * @usage: what its line begins with
+ * @link: as documented; opened when a debugger comes, which none does
  * @keys: that its help explains and its completion offers
  */
 typedef struct {
     const char *name;
     const char *module;
     const char *usage;
+    const char *link;
     const char *keys[6];
 } Scheme;
 
 static const Scheme schemes[] = {
-    {"com", "kdsrv-target-com.so", "com:port=NAME", {"port", "baud", "pipe", "ipport"}},
-    {"net", "kdsrv-target-net.so", "net:port=", {"port", "key", "target"}},
-    {"usb", "kdsrv-target-usb.so", "usb:targetname=", {"targetname"}},
-    {"usb2", "kdsrv-target-usb.so", "usb2:targetname=", {"targetname"}},
-    {"1394", "kdsrv-target-1394.so", "1394:channel=", {"channel", "symlink"}},
+    {"com",
+     "kdsrv-target-com.so",
+     "com:port=NAME",
+     "com:port=ttyS99,baud=115200",
+     {"port", "baud", "pipe", "ipport"}},
+    {"net",
+     "kdsrv-target-net.so",
+     "net:port=",
+     "net:port=50000,key=17890.af3489a.9345kjm.lio147",
+     {"port", "key", "target"}},
+    {"usb", "kdsrv-target-usb.so", "usb:targetname=", "usb:targetname=LAB-1", {"targetname"}},
+    {"usb2", "kdsrv-target-usb.so", "usb2:targetname=", "usb2:targetname=LAB-1", {"targetname"}},
+    {"1394", "kdsrv-target-1394.so", "1394:[channel=N]", "1394:channel=62", {"channel", "symlink"}},
 };
 
 static const char *const commands[] = {"kd", "kdsrv"};
@@ -85,8 +96,22 @@ expect_explained(const char *command, const Scheme *scheme)
     }
 }
 
+/* Strings are judged before anything is listened on or opened. */
 static void
-test_scheme(gconstpointer data)
+expect_taken(const KdE2eStage *stage, const Scheme *scheme)
+{
+    g_autofree char *path = kd_e2e_stage_build_path(stage, "debugger");
+    g_autofree char *address = g_strconcat("unix:", path, NULL);
+    g_autoptr(KdE2eProgram) kd =
+        kd_e2e_stage_run("kd", NULL, "-k", scheme->link, "--listen", address, NULL);
+
+    g_free(kd_e2e_program_await(kd, KD_E2E_STDERR, "kd: listening on"));
+    kd_e2e_program_signal(kd, SIGTERM);
+    g_assert_cmpint(kd_e2e_program_wait(kd), ==, 0);
+}
+
+static void
+test_scheme(KdE2eStage *stage, gconstpointer data)
 {
     const Scheme *scheme = data;
 
@@ -98,6 +123,15 @@ test_scheme(gconstpointer data)
         expect_listed(commands[i], scheme);
         expect_explained(commands[i], scheme);
     }
+    expect_taken(stage, scheme);
+}
+
+/* Its argument is no server's. */
+static void
+set_up(KdE2eStage *stage, gconstpointer unused)
+{
+    (void)unused;
+    kd_e2e_stage_set_up(stage, NULL);
 }
 
 int
@@ -105,10 +139,10 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     for (guint i = 0; i < G_N_ELEMENTS(schemes); i++) {
-        g_autofree char *path =
-            g_strdup_printf("/e2e/schemes/%s-is-listed-explained-and-completed", schemes[i].name);
+        g_autofree char *path = g_strdup_printf(
+            "/e2e/schemes/%s-is-listed-explained-completed-and-taken", schemes[i].name);
 
-        g_test_add_data_func(path, &schemes[i], test_scheme);
+        g_test_add(path, KdE2eStage, &schemes[i], set_up, test_scheme, kd_e2e_stage_tear_down);
     }
     return g_test_run();
 }
