@@ -72,6 +72,15 @@ drop_unit(UsbBus *bus, UsbUnit *unit)
     g_ptr_array_remove(bus->units, unit);
 }
 
+/* libusb lists what came last first. */
+static int
+compare_units(gconstpointer a, gconstpointer b)
+{
+    uint32_t first = usb_unit_get_number(*(const UsbUnit *const *)a);
+    uint32_t second = usb_unit_get_number(*(const UsbUnit *const *)b);
+    return first < second ? -1 : first > second;
+}
+
 static gboolean
 is_listed(libusb_device **devices, ssize_t n_devices, const UsbUnit *unit)
 {
@@ -106,6 +115,7 @@ scan(UsbBus *bus)
             g_ptr_array_add(bus->units, unit);
         }
     }
+    g_ptr_array_sort(bus->units, compare_units);
     if (devices != NULL) {
         libusb_free_device_list(devices, 1);
     }
@@ -202,10 +212,17 @@ tell_seekers(UsbBus *bus)
     }
 }
 
+static gpointer
+on_ref_unit(gconstpointer unit, gpointer unused)
+{
+    (void)unused;
+    return usb_unit_ref((UsbUnit *)unit);
+}
+
 static void
 work_on_all(UsbBus *bus, gint64 now_us)
 {
-    g_autoptr(GPtrArray) units = g_ptr_array_copy(bus->units, NULL, NULL);
+    g_autoptr(GPtrArray) units = g_ptr_array_copy(bus->units, on_ref_unit, NULL);
     for (guint i = 0; i < units->len; i++) {
         /* One that is given out may end another one. */
         if (g_ptr_array_find(bus->units, units->pdata[i], NULL)) {

@@ -196,7 +196,7 @@ static void
 turn(UsbContext *context)
 {
     struct timeval now = {0};
-    g_autoptr(UsbContext) owned = usb_context_ref(context);
+    usb_context_ref(context); /* its last user may go in this turn */
     context->n_idle_turns++;
     n_turning++;
     int result = libusb_handle_events_timeout_completed(context->usb, &now, NULL);
@@ -212,6 +212,7 @@ turn(UsbContext *context)
         }
     }
     start_timer(context, result != LIBUSB_SUCCESS && result != LIBUSB_ERROR_INTERRUPTED);
+    usb_context_unref(context);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
