@@ -55,6 +55,8 @@ send_control(KdSimLink *link, uint16_t type, uint32_t id)
     uint8_t bytes[KD_SIM_HEADER_BYTES];
     link->stat.acks_out += type == KD_SIM_TYPE_ACK;
     link->stat.resends_out += type == KD_SIM_TYPE_RESEND;
+    if (link->options.is_traced)
+        kd_sim_packet_trace("out", type, id, 0);
     (void)link->send(bytes, kd_sim_packet_build_control(type, id, bytes), link->user);
 }
 
@@ -66,6 +68,8 @@ transmit(KdSimLink *link, gint64 now_us)
                             link->pending.payload_bytes, link->frame);
     link->send_deadline_us = now_us + link->retry_us;
     link->stat.packets_out++;
+    if (link->options.is_traced)
+        kd_sim_packet_trace("out", link->pending.type, link->out_id, link->pending.payload_bytes);
     (void)link->send(link->frame, len_bytes, link->user);
 }
 
@@ -286,7 +290,16 @@ static void
 on_break_in(KdSimLink *link, gint64 now_us)
 {
     link->stat.break_ins++;
+    if (link->options.is_traced)
+        g_printerr("kd-target: in break-in\n");
     kd_sim_machine_break_in(link->machine, now_us);
+}
+
+static void
+trace_in(const KdSimLink *link, const KdSimHeader *header)
+{
+    if (link->options.is_traced)
+        kd_sim_packet_trace("in", header->type, header->id, header->payload_bytes);
 }
 
 /* What a running machine looks at where packets come whole: break-ins. A host that has not seen the
@@ -314,6 +327,7 @@ receive_packet(KdSimLink *link, const uint8_t *bytes, size_t len_bytes, gint64 n
         link->stat.damaged++;
         return;
     }
+    trace_in(link, &header);
     if (is_running(link)) {
         on_packet_while_running(link, &header);
         return;
@@ -334,6 +348,7 @@ receive_packet(KdSimLink *link, const uint8_t *bytes, size_t len_bytes, gint64 n
 static gboolean
 on_header(KdSimLink *link, const KdSimHeader *header, gint64 now_us)
 {
+    trace_in(link, header);
     kd_sim_machine_set_debugger(link->machine, TRUE, now_us);
     if (header->is_control) {
         on_control(link, header, now_us);

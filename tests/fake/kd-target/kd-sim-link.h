@@ -31,11 +31,13 @@ typedef gboolean (*KdSimSend)(const uint8_t *bytes, size_t len_bytes, void *user
  * KdSimLinkOptions:
  * @retry_ms: how long one wait of the target lasts, for an ACK as for a byte after a lone 0x62;
  *    0: %KD_SIM_RETRY_MS
+ * @is_traced: each packet is told on stderr
  * @reboot: (nullable): the machine begins to boot; called with the user of @send
  */
 typedef struct {
     uint32_t retry_ms;
     void (*reboot)(gint64 now_us, void *user);
+    gboolean is_traced;
 } KdSimLinkOptions;
 
 /* Counted since the link was made */

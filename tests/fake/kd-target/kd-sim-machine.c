@@ -1,66 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The life of the simulated machine: boots, runs, says something, halts, answers, goes on. */
-#include "kd-sim-machine.h"
-
-#include "kd-sim-manipulate.h"
+#include "kd-sim-machine-private.h"
 
 #include <string.h>
 
 #define TRIES 20u
-
-typedef enum {
-    STATE_OFF = 0,
-    STATE_BOOTING = 1,
-    STATE_RUNNING = 2,
-    STATE_SENDING = 3,
-    STATE_HALTED = 4,   /* listens for requests */
-    STATE_AWAITING = 5, /* listens for the answer to what it has asked */
-} State;
-
-typedef enum {
-    SENDS_PRINT = 0,
-    SENDS_REPORT = 1,
-    SENDS_REPLY = 2,
-    SENDS_PROMPT = 3,
-    SENDS_FILE = 4,
-    SENDS_REFRESH = 5,
-} Sends;
-
-typedef enum {
-    ORDER_PRINT = 0,
-    ORDER_RAISE = 1,
-    ORDER_LOAD_SYMBOLS = 2,
-    ORDER_GET_STRING = 3,
-    ORDER_CREATE_FILE = 4,
-} OrderKind;
-
-typedef struct {
-    OrderKind kind;
-    uint32_t count;
-} Order;
-
-struct KdSimMachine {
-    KdSimMachineOptions options;
-    KdSimPort port;
-    void *port_user;
-    KdSimCore core;
-    KdSimMachineStat stat;
-
-    State state;
-    Sends sends;           /* what is under way, or was the last to be */
-    KdSimMessage question; /* a report, a prompt, a file: what is repeated while it is listened */
-    uint8_t question_payload[KD_SIM_PAYLOAD_MAX_BYTES];
-    uint8_t payload[KD_SIM_PAYLOAD_MAX_BYTES];
-    GQueue orders; /* of Order */
-    char string_read[256];
-
-    gboolean has_debugger;
-    gboolean is_refresh_due;
-    gboolean is_break_due;
-    gboolean is_step_due;
-    gint64 run_since_us;
-    gint64 deadline_us;
-};
 
 static void proceed(KdSimMachine *machine, gint64 now_us);
 
@@ -114,18 +58,29 @@ kd_sim_machine_attach(KdSimMachine *machine, const KdSimPort *port, void *user)
     machine->port_user = user;
 }
 
-static void
-say(KdSimMachine *machine, Sends sends, const KdSimMessage *message, gint64 now_us)
+/**
+ * kd_sim_machine_say:
+ *
+ * Sends a packet; the machine does nothing else until it is taken.
+ */
+void
+kd_sim_machine_say(KdSimMachine *machine, KdSimSends sends, const KdSimMessage *message,
+                   gint64 now_us)
 {
-    machine->state = STATE_SENDING;
+    machine->state = KD_SIM_STATE_SENDING;
     machine->sends = sends;
     machine->port.send(message, now_us, machine->port_user);
 }
 
-/* The message stays, for it may have to be said again while an answer is awaited. */
-static void
-ask(KdSimMachine *machine, Sends sends, uint16_t type, size_t payload_bytes, uint32_t tries,
-    gint64 now_us)
+/**
+ * kd_sim_machine_ask:
+ * @payload_bytes: of question_payload
+ *
+ * Sends what has to be answered: it stays, for it may have to be said again.
+ */
+void
+kd_sim_machine_ask(KdSimMachine *machine, KdSimSends sends, uint16_t type, size_t payload_bytes,
+                   uint32_t tries, gint64 now_us)
 {
     machine->question = (KdSimMessage){
         .type = type,
@@ -133,11 +88,11 @@ ask(KdSimMachine *machine, Sends sends, uint16_t type, size_t payload_bytes, uin
         .payload = machine->question_payload,
         .payload_bytes = payload_bytes,
     };
-    say(machine, sends, &machine->question, now_us);
+    kd_sim_machine_say(machine, sends, &machine->question, now_us);
 }
 
 static void
-print(KdSimMachine *machine, Sends sends, const char *text, gint64 now_us)
+print(KdSimMachine *machine, KdSimSends sends, const char *text, gint64 now_us)
 {
     size_t len_bytes = strlen(text);
     memset(machine->payload, 0, 16);
@@ -151,7 +106,7 @@ print(KdSimMachine *machine, Sends sends, const char *text, gint64 now_us)
         .payload = machine->payload,
         .payload_bytes = 16 + len_bytes,
     };
-    say(machine, sends, &message, now_us);
+    kd_sim_machine_say(machine, sends, &message, now_us);
 }
 
 static void
@@ -173,13 +128,19 @@ halt(KdSimMachine *machine, uint32_t code, uint64_t pc, gint64 now_us)
     machine->stat.exceptions++;
     kd_sim_core_set_pc(&machine->core, pc);
     size_t len_bytes = kd_sim_report_exception(&machine->core, code, machine->question_payload);
-    ask(machine, SENDS_REPORT, KD_SIM_TYPE_STATE_CHANGE, len_bytes, 0, now_us);
+    kd_sim_machine_ask(machine, KD_SIM_SENDS_REPORT, KD_SIM_TYPE_STATE_CHANGE, len_bytes, 0,
+                       now_us);
 }
 
-static void
-run(KdSimMachine *machine, gint64 now_us)
+/**
+ * kd_sim_machine_run:
+ *
+ * The machine runs on, as far as it gets.
+ */
+void
+kd_sim_machine_run(KdSimMachine *machine, gint64 now_us)
 {
-    machine->state = STATE_RUNNING;
+    machine->state = KD_SIM_STATE_RUNNING;
     machine->core.processor = 0;
     machine->port.listen(0, now_us, machine->port_user);
     proceed(machine, now_us);
@@ -196,7 +157,7 @@ print_next(KdSimMachine *machine, gint64 now_us)
         return FALSE;
     }
     g_snprintf(text, sizeof text, KD_SIM_PRINT_FORMAT, (guint)machine->stat.prints);
-    print(machine, SENDS_PRINT, text, now_us);
+    print(machine, KD_SIM_SENDS_PRINT, text, now_us);
     return TRUE;
 }
 
@@ -209,7 +170,8 @@ report_module(KdSimMachine *machine, gint64 now_us)
     machine->stat.load_symbols++;
     machine->stat.state_changes++;
     size_t len_bytes = kd_sim_report_load_symbols(&machine->core, machine->question_payload);
-    ask(machine, SENDS_REPORT, KD_SIM_TYPE_STATE_CHANGE, len_bytes, TRIES, now_us);
+    kd_sim_machine_ask(machine, KD_SIM_SENDS_REPORT, KD_SIM_TYPE_STATE_CHANGE, len_bytes, TRIES,
+                       now_us);
     return TRUE;
 }
 
@@ -225,7 +187,8 @@ prompt(KdSimMachine *machine, gint64 now_us)
     kd_sim_put32(payload + 8, sizeof KD_SIM_PROMPT_TEXT - 1);
     kd_sim_put32(payload + 12, sizeof machine->string_read - 1);
     memcpy(payload + 16, KD_SIM_PROMPT_TEXT, sizeof KD_SIM_PROMPT_TEXT - 1);
-    ask(machine, SENDS_PROMPT, KD_SIM_TYPE_DEBUG_IO, 16 + sizeof KD_SIM_PROMPT_TEXT - 1, 0, now_us);
+    kd_sim_machine_ask(machine, KD_SIM_SENDS_PROMPT, KD_SIM_TYPE_DEBUG_IO,
+                       16 + sizeof KD_SIM_PROMPT_TEXT - 1, 0, now_us);
     return TRUE;
 }
 
@@ -243,24 +206,25 @@ ask_for_file(KdSimMachine *machine, gint64 now_us)
     kd_sim_put32(payload + 20, 1);          /* if it is there */
     for (size_t i = 0; i < sizeof name; i++)
         kd_sim_put16(payload + 64 + 2 * i, (uint16_t)name[i]);
-    ask(machine, SENDS_FILE, KD_SIM_TYPE_FILE_IO, 64 + 2 * sizeof name, TRIES, now_us);
+    kd_sim_machine_ask(machine, KD_SIM_SENDS_FILE, KD_SIM_TYPE_FILE_IO, 64 + 2 * sizeof name, TRIES,
+                       now_us);
     return TRUE;
 }
 
 /* Returns: whether the machine is busy with it */
 static gboolean
-follow(KdSimMachine *machine, Order *order, gint64 now_us)
+follow(KdSimMachine *machine, KdSimOrder *order, gint64 now_us)
 {
     switch (order->kind) {
-    case ORDER_PRINT:
+    case KD_SIM_ORDER_PRINT:
         return print_next(machine, now_us);
-    case ORDER_LOAD_SYMBOLS:
+    case KD_SIM_ORDER_LOAD_SYMBOLS:
         return report_module(machine, now_us);
-    case ORDER_GET_STRING:
+    case KD_SIM_ORDER_GET_STRING:
         return prompt(machine, now_us);
-    case ORDER_CREATE_FILE:
+    case KD_SIM_ORDER_CREATE_FILE:
         return ask_for_file(machine, now_us);
-    case ORDER_RAISE:
+    case KD_SIM_ORDER_RAISE:
     default:
         halt(machine, KD_SIM_CODE_FAULT, KD_SIM_FAULT_ADDRESS, now_us);
         return TRUE;
@@ -279,7 +243,7 @@ proceed(KdSimMachine *machine, gint64 now_us)
     }
     if (machine->is_refresh_due && machine->has_debugger) {
         machine->is_refresh_due = FALSE;
-        print(machine, SENDS_REFRESH, KD_SIM_REFRESH_TEXT, now_us);
+        print(machine, KD_SIM_SENDS_REFRESH, KD_SIM_REFRESH_TEXT, now_us);
         return;
     }
     if (machine->is_break_due) {
@@ -287,8 +251,8 @@ proceed(KdSimMachine *machine, gint64 now_us)
         halt(machine, KD_SIM_CODE_BREAKPOINT, KD_SIM_BREAK_ADDRESS, now_us);
         return;
     }
-    for (Order *next = NULL; (next = g_queue_peek_head(&machine->orders)) != NULL;) {
-        Order order = *next;
+    for (KdSimOrder *next = NULL; (next = g_queue_peek_head(&machine->orders)) != NULL;) {
+        KdSimOrder order = *next;
         if (--next->count == 0)
             g_free(g_queue_pop_head(&machine->orders));
         if (follow(machine, &order, now_us))
@@ -305,7 +269,7 @@ finish_boot(KdSimMachine *machine, gint64 now_us)
     machine->deadline_us = -1;
     machine->run_since_us = now_us;
     if (machine->options.is_run_at_boot && machine->stat.boots == 1)
-        run(machine, now_us);
+        kd_sim_machine_run(machine, now_us);
     else
         halt(machine, KD_SIM_CODE_BREAKPOINT, KD_SIM_BREAK_ADDRESS, now_us);
 }
@@ -314,7 +278,7 @@ static void
 begin_boot(KdSimMachine *machine, gint64 boot_us, gint64 now_us)
 {
     machine->stat.boots++;
-    machine->state = STATE_BOOTING;
+    machine->state = KD_SIM_STATE_BOOTING;
     machine->has_debugger = TRUE;
     machine->is_refresh_due = FALSE;
     machine->is_break_due = FALSE;
@@ -349,155 +313,6 @@ kd_sim_machine_reboot(KdSimMachine *machine, gint64 now_us)
     begin_boot(machine, machine->options.boot_us, now_us);
 }
 
-static void
-give_up(KdSimMachine *machine, gint64 now_us)
-{
-    machine->stat.gave_up++;
-    machine->has_debugger = FALSE;
-    machine->is_refresh_due = TRUE;
-    run(machine, now_us);
-}
-
-static void
-listen_for(KdSimMachine *machine, State state, uint16_t type, gint64 now_us)
-{
-    machine->state = state;
-    machine->port.listen(type, now_us, machine->port_user);
-}
-
-/**
- * kd_sim_machine_sent:
- * @is_taken: %FALSE: all tries are over
- *
- * The link tells what has become of the packet under way.
- */
-void
-kd_sim_machine_sent(KdSimMachine *machine, gboolean is_taken, gint64 now_us)
-{
-    if (machine->state != STATE_SENDING)
-        return;
-    if (!is_taken) {
-        give_up(machine, now_us);
-        return;
-    }
-    machine->stat.taken++;
-    switch (machine->sends) {
-    case SENDS_PROMPT:
-        listen_for(machine, STATE_AWAITING, KD_SIM_TYPE_DEBUG_IO, now_us);
-        break;
-    case SENDS_FILE:
-        listen_for(machine, STATE_AWAITING, KD_SIM_TYPE_FILE_IO, now_us);
-        break;
-    case SENDS_REPORT:
-    case SENDS_REPLY:
-        listen_for(machine, STATE_HALTED, KD_SIM_TYPE_MANIPULATE, now_us);
-        break;
-    case SENDS_PRINT:
-        machine->stat.acked++;
-        run(machine, now_us);
-        break;
-    case SENDS_REFRESH:
-    default:
-        run(machine, now_us);
-    }
-}
-
-static void
-go_on(KdSimMachine *machine, gboolean is_step, gint64 now_us)
-{
-    machine->stat.continues++;
-    machine->is_step_due = is_step;
-    machine->run_since_us = now_us;
-    run(machine, now_us);
-}
-
-static void
-obey(KdSimMachine *machine, const uint8_t *request, size_t request_bytes, gint64 now_us)
-{
-    KdSimMessage reply = {.type = KD_SIM_TYPE_MANIPULATE, .payload = machine->payload};
-    uint32_t api = kd_sim_get32(request);
-    machine->stat.requests++;
-    machine->stat.reads += api == 0x3130 || api == 0x313D;
-    machine->stat.writes += api == 0x3131 || api == 0x313E;
-    KdSimVerdict verdict = kd_sim_manipulate(&machine->core, request, request_bytes,
-                                             machine->payload, &reply.payload_bytes);
-    switch (verdict) {
-    case KD_SIM_VERDICT_REPLY:
-    case KD_SIM_VERDICT_REFUSAL:
-        machine->stat.refused += verdict == KD_SIM_VERDICT_REFUSAL;
-        say(machine, SENDS_REPLY, &reply, now_us);
-        break;
-    case KD_SIM_VERDICT_CONTINUE:
-    case KD_SIM_VERDICT_STEP:
-        go_on(machine, verdict == KD_SIM_VERDICT_STEP, now_us);
-        break;
-    case KD_SIM_VERDICT_REBOOT:
-        kd_sim_machine_reboot(machine, now_us);
-        break;
-    case KD_SIM_VERDICT_SWITCH:
-        machine->stat.state_changes++;
-        ask(machine, SENDS_REPORT, KD_SIM_TYPE_STATE_CHANGE,
-            kd_sim_report_exception(&machine->core, KD_SIM_CODE_BREAKPOINT,
-                                    machine->question_payload),
-            0, now_us);
-        break;
-    case KD_SIM_VERDICT_SILENCE:
-    default:
-        listen_for(machine, STATE_HALTED, KD_SIM_TYPE_MANIPULATE, now_us);
-    }
-}
-
-/* An answer to something else than was asked is not waited for any less. */
-static void
-take_answer(KdSimMachine *machine, const uint8_t *payload, size_t payload_bytes, gint64 now_us)
-{
-    uint32_t asked = kd_sim_get32(machine->question_payload);
-    if (kd_sim_get32(payload) != asked)
-        return;
-    if (asked == 0x3231) {
-        size_t count = MIN(kd_sim_get32(payload + 12), payload_bytes - 16);
-        count = MIN(count, sizeof machine->string_read - 1);
-        memcpy(machine->string_read, payload + 16, count);
-        machine->string_read[count] = '\0';
-        machine->stat.strings++;
-    } else {
-        machine->stat.file_status = kd_sim_get32(payload + 4);
-        machine->stat.files++;
-    }
-    run(machine, now_us);
-}
-
-/**
- * kd_sim_machine_received:
- * @payload: at least as long as such a packet's fixed part
- *
- * The link has a packet of the type that the machine listens for.
- */
-void
-kd_sim_machine_received(KdSimMachine *machine, uint16_t type, const uint8_t *payload,
-                        size_t payload_bytes, gint64 now_us)
-{
-    if (machine->state == STATE_HALTED && type == KD_SIM_TYPE_MANIPULATE)
-        obey(machine, payload, payload_bytes, now_us);
-    else if (machine->state == STATE_AWAITING)
-        take_answer(machine, payload, payload_bytes, now_us);
-}
-
-/**
- * kd_sim_machine_repeat:
- *
- * The other side has lost its place while the machine listened: what it was told last and has to
- * react to is said once more.
- */
-void
-kd_sim_machine_repeat(KdSimMachine *machine, gint64 now_us)
-{
-    if (machine->state == STATE_HALTED)
-        say(machine, SENDS_REPORT, &machine->question, now_us);
-    else if (machine->state == STATE_AWAITING)
-        say(machine, machine->sends, &machine->question, now_us);
-}
-
 /**
  * kd_sim_machine_break_in:
  *
@@ -506,12 +321,12 @@ kd_sim_machine_repeat(KdSimMachine *machine, gint64 now_us)
 void
 kd_sim_machine_break_in(KdSimMachine *machine, gint64 now_us)
 {
-    if (machine->state == STATE_OFF || machine->state == STATE_BOOTING)
+    if (machine->state == KD_SIM_STATE_OFF || machine->state == KD_SIM_STATE_BOOTING)
         return;
     machine->stat.break_ins++;
     machine->is_break_due = TRUE;
     kd_sim_machine_set_debugger(machine, TRUE, now_us);
-    if (machine->state == STATE_RUNNING)
+    if (machine->state == KD_SIM_STATE_RUNNING)
         proceed(machine, now_us);
 }
 
@@ -526,19 +341,19 @@ kd_sim_machine_set_debugger(KdSimMachine *machine, gboolean is_present, gint64 n
     if (machine->has_debugger == is_present)
         return;
     machine->has_debugger = is_present;
-    if (is_present && machine->state == STATE_RUNNING && machine->is_refresh_due)
+    if (is_present && machine->state == KD_SIM_STATE_RUNNING && machine->is_refresh_due)
         proceed(machine, now_us);
 }
 
 static void
-order(KdSimMachine *machine, OrderKind kind, uint32_t count, gint64 now_us)
+order(KdSimMachine *machine, KdSimOrderKind kind, uint32_t count, gint64 now_us)
 {
     if (count == 0)
         return;
-    Order *added = g_new(Order, 1);
-    *added = (Order){.kind = kind, .count = count};
+    KdSimOrder *added = g_new(KdSimOrder, 1);
+    *added = (KdSimOrder){.kind = kind, .count = count};
     g_queue_push_tail(&machine->orders, added);
-    if (machine->state == STATE_RUNNING)
+    if (machine->state == KD_SIM_STATE_RUNNING)
         proceed(machine, now_us);
 }
 
@@ -550,7 +365,7 @@ order(KdSimMachine *machine, OrderKind kind, uint32_t count, gint64 now_us)
 void
 kd_sim_machine_print(KdSimMachine *machine, uint32_t n_prints, gint64 now_us)
 {
-    order(machine, ORDER_PRINT, n_prints, now_us);
+    order(machine, KD_SIM_ORDER_PRINT, n_prints, now_us);
 }
 
 /**
@@ -561,7 +376,7 @@ kd_sim_machine_print(KdSimMachine *machine, uint32_t n_prints, gint64 now_us)
 void
 kd_sim_machine_raise(KdSimMachine *machine, gint64 now_us)
 {
-    order(machine, ORDER_RAISE, 1, now_us);
+    order(machine, KD_SIM_ORDER_RAISE, 1, now_us);
 }
 
 /**
@@ -572,7 +387,7 @@ kd_sim_machine_raise(KdSimMachine *machine, gint64 now_us)
 void
 kd_sim_machine_load_symbols(KdSimMachine *machine, gint64 now_us)
 {
-    order(machine, ORDER_LOAD_SYMBOLS, 1, now_us);
+    order(machine, KD_SIM_ORDER_LOAD_SYMBOLS, 1, now_us);
 }
 
 /**
@@ -583,7 +398,7 @@ kd_sim_machine_load_symbols(KdSimMachine *machine, gint64 now_us)
 void
 kd_sim_machine_get_string(KdSimMachine *machine, gint64 now_us)
 {
-    order(machine, ORDER_GET_STRING, 1, now_us);
+    order(machine, KD_SIM_ORDER_GET_STRING, 1, now_us);
 }
 
 /**
@@ -594,7 +409,7 @@ kd_sim_machine_get_string(KdSimMachine *machine, gint64 now_us)
 void
 kd_sim_machine_create_file(KdSimMachine *machine, gint64 now_us)
 {
-    order(machine, ORDER_CREATE_FILE, 1, now_us);
+    order(machine, KD_SIM_ORDER_CREATE_FILE, 1, now_us);
 }
 
 /**
@@ -619,9 +434,9 @@ kd_sim_machine_tick(KdSimMachine *machine, gint64 now_us)
     if (machine->deadline_us < 0 || now_us < machine->deadline_us)
         return;
     machine->deadline_us = -1;
-    if (machine->state == STATE_BOOTING) {
+    if (machine->state == KD_SIM_STATE_BOOTING) {
         finish_boot(machine, now_us);
-    } else if (machine->state == STATE_RUNNING) {
+    } else if (machine->state == KD_SIM_STATE_RUNNING) {
         machine->stat.breakpoints++;
         halt(machine, KD_SIM_CODE_BREAKPOINT, KD_SIM_TICK_ADDRESS, now_us);
     }
@@ -635,9 +450,9 @@ kd_sim_machine_tick(KdSimMachine *machine, gint64 now_us)
 gboolean
 kd_sim_machine_is_running(const KdSimMachine *machine)
 {
-    return machine->state == STATE_RUNNING ||
-           (machine->state == STATE_SENDING &&
-            (machine->sends == SENDS_PRINT || machine->sends == SENDS_REFRESH));
+    return machine->state == KD_SIM_STATE_RUNNING ||
+           (machine->state == KD_SIM_STATE_SENDING &&
+            (machine->sends == KD_SIM_SENDS_PRINT || machine->sends == KD_SIM_SENDS_REFRESH));
 }
 
 /**
@@ -646,7 +461,7 @@ kd_sim_machine_is_running(const KdSimMachine *machine)
 gboolean
 kd_sim_machine_is_booting(const KdSimMachine *machine)
 {
-    return machine->state == STATE_BOOTING;
+    return machine->state == KD_SIM_STATE_BOOTING;
 }
 
 /**
@@ -670,7 +485,7 @@ kd_sim_machine_get_backlog(const KdSimMachine *machine)
 {
     uint32_t n = 0;
     for (const GList *item = machine->orders.head; item != NULL; item = item->next)
-        n += ((const Order *)item->data)->count;
+        n += ((const KdSimOrder *)item->data)->count;
     return n;
 }
 

@@ -18,6 +18,7 @@
 
 struct KdSimMailbox {
     KdSimMachine *machine;
+    gboolean is_traced;
     gint64 retry_us;
     KdSimMailboxStat stat;
     uint8_t config[KD_SIM_MAILBOX_CONFIG_BYTES];
@@ -49,6 +50,9 @@ post_pending(KdSimMailbox *mailbox)
         kd_sim_packet_build(KD_SIM_DIALECT_1394, mailbox->pending.type, mailbox->out_id,
                             mailbox->pending.payload, mailbox->pending.payload_bytes, packet);
     mailbox->stat.packets_out++;
+    if (mailbox->is_traced)
+        kd_sim_packet_trace("out", mailbox->pending.type, mailbox->out_id,
+                            mailbox->pending.payload_bytes);
     post(mailbox, packet, len_bytes);
 }
 
@@ -105,6 +109,7 @@ kd_sim_mailbox_new(KdSimMachine *machine, const KdSimLinkOptions *options, uint3
     mailbox->retry_us = 1000 * KD_SIM_RETRY_MS;
     if (options != NULL && options->retry_ms != 0)
         mailbox->retry_us = 1000 * (gint64)options->retry_ms;
+    mailbox->is_traced = options != NULL && options->is_traced;
     kd_sim_put32(mailbox->config, KD_SIM_MAILBOX_TAG);
     kd_sim_put16(mailbox->config + 4, 1);
     kd_sim_put32(mailbox->config + TAG_CHANNEL, channel);
@@ -172,6 +177,8 @@ take_packet(KdSimMailbox *mailbox, gint64 now_us)
     const uint32_t length = kd_sim_get32(mailbox->in + RECEIVE_LENGTH);
     gboolean is_packet = kd_sim_packet_parse_header(packet, &header);
     kd_sim_put32(mailbox->in, KD_SIM_STATUS_SUCCESS);
+    if (mailbox->is_traced)
+        kd_sim_packet_trace("in", header.type, header.id, header.payload_bytes);
     if (is_packet && header.is_control) {
         if (header.type == KD_SIM_TYPE_RESEND || header.type == KD_SIM_TYPE_RESET)
             kd_sim_machine_repeat(mailbox->machine, now_us);

@@ -180,3 +180,20 @@ kd_sim_packet_get_least_payload(uint16_t type)
         return 0;
     }
 }
+
+/**
+ * kd_sim_packet_trace:
+ * @way: "in" or "out"
+ *
+ * Tells on stderr that there was a packet.
+ */
+void
+kd_sim_packet_trace(const char *way, uint16_t type, uint32_t id, size_t payload_bytes)
+{
+    static const char *const names[] = {
+        "0",     "state change 32", "manipulate",   "debug io", "ack",     "resend",
+        "reset", "state change",    "poll breakin", "trace io", "control", "file io",
+    };
+    g_printerr("kd-target: %s %s id %08x, %zu bytes\n", way,
+               type < G_N_ELEMENTS(names) ? names[type] : "?", id, payload_bytes);
+}

@@ -54,4 +54,5 @@ size_t kd_sim_packet_build(KdSimDialect dialect, uint16_t type, uint32_t id, con
                            size_t payload_bytes, uint8_t bytes[static KD_SIM_PACKET_MAX_BYTES]);
 size_t kd_sim_packet_build_control(uint16_t type, uint32_t id,
                                    uint8_t bytes[static KD_SIM_HEADER_BYTES]);
+void kd_sim_packet_trace(const char *way, uint16_t type, uint32_t id, size_t payload_bytes);
 size_t kd_sim_packet_get_least_payload(uint16_t type);

@@ -60,7 +60,7 @@ static gboolean
 make_dialect(KdSimTarget *target, GError **error)
 {
     const KdSimTargetOptions *options = &target->options;
-    const KdSimLinkOptions link = {.retry_ms = options->retry_ms};
+    const KdSimLinkOptions link = {.retry_ms = options->retry_ms, .is_traced = options->is_traced};
     const KdSimUsbOptions usb = {
         .link = link, .name = options->name, .is_name_late = options->is_name_late};
     const KdSimNetOptions net = {
@@ -240,7 +240,7 @@ kd_sim_target_get_options(const KdSimTarget *target)
 /**
  * kd_sim_target_get_machine:
  *
- * Returns: (transfer none): its orders go through kd-sim-order.h
+ * Returns: (transfer none): for orders see kd_sim_control_order()
  */
 KdSimMachine *
 kd_sim_target_get_machine(KdSimTarget *target)

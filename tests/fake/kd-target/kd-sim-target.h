@@ -18,6 +18,7 @@ typedef struct KdSimTarget KdSimTarget;
  * @version: of KDNET; 0: 5
  * @seed: of nonces and faults
  * @boot_ms: how long a reboot takes
+ * @is_traced: as in #KdSimLinkOptions
  * @host: of KDNET, as in #KdSimNetOptions
  * @own: of KDNET, too
  */
@@ -33,6 +34,7 @@ typedef struct {
     uint32_t poke_ms;
     uint32_t boot_ms;
     gboolean is_run_at_boot;
+    gboolean is_traced;
     KdSimFaultPlan faults;
     KdSimPeer host;
     KdSimPeer own;

@@ -51,7 +51,11 @@ kd_sim_usb_new(KdSimMachine *machine, const KdSimUsbOptions *options, KdSimSend 
     usb->is_name_late = options != NULL && options->is_name_late;
     usb->answer = g_strdup_printf("NAME=%s%c", name, '\0');
     usb->answer_bytes = strlen("NAME=") + strlen(name) + 2;
-    KdSimLinkOptions link = {.retry_ms = options != NULL ? options->link.retry_ms : 0};
+    KdSimLinkOptions link = {0};
+    if (options != NULL) {
+        link = options->link;
+        link.reboot = NULL;
+    }
     usb->link = kd_sim_link_new(KD_SIM_DIALECT_USB, machine, &link, on_send, usb);
     return usb;
 }

@@ -138,6 +138,7 @@ make_target(const KdSimCarrier *carrier, const char *where, GError **error)
         .poke_ms = (uint32_t)given.poke_ms,
         .boot_ms = (uint32_t)given.boot_ms,
         .is_run_at_boot = given.is_run_at_boot,
+        .is_traced = given.is_debug,
     };
     const gboolean is_net = carrier->dialect == KD_SIM_DIALECT_NET;
     if (!is_in_range("channel", given.channel, 0, 62, error) ||
