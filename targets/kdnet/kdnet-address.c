@@ -6,10 +6,25 @@
 #include <string.h>
 
 /**
+ * kdnet_address_map:
+ * @ip: (out caller-allocates): ::ffff:a.b.c.d
+ *
+ * Says an address of IPv4 as dual sockets have it.
+ */
+void
+kdnet_address_map(const struct in_addr *inet, struct in6_addr *ip)
+{
+    memset(ip, 0, sizeof *ip);
+    ip->s6_addr[10] = 0xff;
+    ip->s6_addr[11] = 0xff;
+    memcpy(&ip->s6_addr[12], inet, sizeof *inet);
+}
+
+/**
  * kdnet_address_from_native:
  * @native: of a socket
  * @len_bytes: of @native
- * @address: (out caller-allocates): IPv4 becomes ::ffff:a.b.c.d, as dual sockets have it
+ * @address: (out caller-allocates): without our own
  *
  * Returns: %FALSE: neither IPv4 nor IPv6, or no port
  */
@@ -27,9 +42,7 @@ kdnet_address_from_native(const struct sockaddr *native, size_t len_bytes, Kdnet
         address->scope_id = inet6.sin6_scope_id;
     } else if (len_bytes >= sizeof inet && native->sa_family == AF_INET) {
         memcpy(&inet, native, sizeof inet);
-        address->ip.s6_addr[10] = 0xff;
-        address->ip.s6_addr[11] = 0xff;
-        memcpy(&address->ip.s6_addr[12], &inet.sin_addr, sizeof inet.sin_addr);
+        kdnet_address_map(&inet.sin_addr, &address->ip);
         address->port = ntohs(inet.sin_port);
     }
     return address->port != 0;

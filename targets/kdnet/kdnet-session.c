@@ -491,10 +491,10 @@ ask(KdnetSession *session)
 {
     uint8_t datagram[KDNET_DATAGRAM_MAX_BYTES];
     uint64_t seq = ++session->ask_seq;
-    uint8_t version =
-        session->version != 0
-            ? session->version
-            : (uint8_t)(KDNET_VERSION_MAX - seq % (KDNET_VERSION_MAX - KDNET_VERSION_MIN + 1));
+    uint8_t version = session->version != 0
+                          ? session->version
+                          : (uint8_t)(KDNET_VERSION_MAX -
+                                      (seq - 1) % (KDNET_VERSION_MAX - KDNET_VERSION_MIN + 1));
     size_t len_bytes = kdnet_cipher_seal(session->control, version, KDNET_CHANNEL_CONTROL, seq,
                                          TRUE, NULL, 0, datagram);
 

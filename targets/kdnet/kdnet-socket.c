@@ -12,6 +12,12 @@
 #define BUFFER_BYTES (KDNET_DATAGRAM_MAX_BYTES + 1u) /* so that a longer one is noticed */
 #define QUEUE_BYTES  (8 * 1024 * 1024) /* a flood that we do not keep up with drops less */
 
+/* Room for the one control message that both families need: our own address */
+typedef union {
+    struct cmsghdr align;
+    uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+} KdnetControl;
+
 struct KdnetSocket {
     const KdHost *host;
     KdnetSocketFuncs funcs;
@@ -35,8 +41,7 @@ bind_any(int fd, int family, uint16_t port)
     socklen_t len_bytes;
 
     if (family == AF_INET) {
-        any.ip.s6_addr[10] = 0xff;
-        any.ip.s6_addr[11] = 0xff;
+        kdnet_address_map(&(struct in_addr){0}, &any.ip);
     }
     len_bytes = kdnet_address_to_native(&any, family, &native);
     return bind(fd, (const struct sockaddr *)&native, len_bytes);
@@ -53,6 +58,16 @@ enlarge_queue(int fd)
     }
 }
 
+/* A server with several addresses answers from the one that was spoken to. */
+static int
+ask_for_own_address(int fd, int family)
+{
+    int yes = 1;
+
+    return family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &yes, sizeof yes)
+                              : setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &yes, sizeof yes);
+}
+
 /* IPv6 and, unless @is_alone, IPv4 too; -1 with errno */
 static int
 open_bound(int family, gboolean is_alone, uint16_t port)
@@ -66,7 +81,7 @@ open_bound(int family, gboolean is_alone, uint16_t port)
     }
     if ((family == AF_INET6 &&
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) != 0) ||
-        bind_any(fd, family, port) != 0) {
+        ask_for_own_address(fd, family) != 0 || bind_any(fd, family, port) != 0) {
         code = errno;
         close(fd);
         errno = code;
@@ -111,8 +126,27 @@ set_bind_error(uint16_t port, int code, GError **error)
 /* ---- receiving ------------------------------------------------------------------------------- */
 
 static void
+read_own_address(struct msghdr *message, KdnetAddress *from)
+{
+    for (struct cmsghdr *at = CMSG_FIRSTHDR(message); at != NULL; at = CMSG_NXTHDR(message, at)) {
+        if (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_PKTINFO) {
+            struct in6_pktinfo info;
+
+            memcpy(&info, CMSG_DATA(at), sizeof info);
+            from->own = info.ipi6_addr;
+        } else if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+
+            memcpy(&info, CMSG_DATA(at), sizeof info);
+            kdnet_address_map(&info.ipi_spec_dst, &from->own);
+        }
+    }
+}
+
+static void
 receive_batch(KdnetSocket *socket)
 {
+    KdnetControl controls[BATCH];
     struct mmsghdr messages[BATCH];
     struct iovec parts[BATCH];
     struct sockaddr_storage senders[BATCH];
@@ -126,11 +160,14 @@ receive_batch(KdnetSocket *socket)
         messages[i].msg_hdr.msg_iovlen = 1;
         messages[i].msg_hdr.msg_name = &senders[i];
         messages[i].msg_hdr.msg_namelen = sizeof senders[i];
+        messages[i].msg_hdr.msg_control = controls[i].bytes;
+        messages[i].msg_hdr.msg_controllen = sizeof controls[i].bytes;
     }
     n = recvmmsg(socket->fd, messages, BATCH, MSG_DONTWAIT, NULL);
     for (int i = 0; i < n; i++) {
         if (kdnet_address_from_native((const struct sockaddr *)&senders[i],
                                       messages[i].msg_hdr.msg_namelen, &from)) {
+            read_own_address(&messages[i].msg_hdr, &from);
             socket->funcs.receive(buffers[i], messages[i].msg_len, &from, socket->user);
         }
     }
@@ -206,12 +243,58 @@ kdnet_socket_free(KdnetSocket *socket)
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
+static void
+put_control(struct msghdr *message, KdnetControl *control, int level, int type, const void *info,
+            size_t len_bytes)
+{
+    struct cmsghdr *header;
+
+    memset(control, 0, sizeof *control);
+    message->msg_control = control->bytes;
+    message->msg_controllen = CMSG_SPACE(len_bytes);
+    header = CMSG_FIRSTHDR(message);
+    header->cmsg_level = level;
+    header->cmsg_type = type;
+    header->cmsg_len = CMSG_LEN(len_bytes);
+    memcpy(CMSG_DATA(header), info, len_bytes);
+}
+
+static void
+put_own_address(struct msghdr *message, KdnetControl *control, int family,
+                const struct in6_addr *own)
+{
+    if (family == AF_INET6) {
+        struct in6_pktinfo info = {.ipi6_addr = *own};
+
+        put_control(message, control, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
+    } else {
+        struct in_pktinfo info = {0};
+
+        memcpy(&info.ipi_spec_dst, &own->s6_addr[12], sizeof info.ipi_spec_dst);
+        put_control(message, control, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+    }
+}
+
+/* That it can't reach its target is no failure: it may have been lost anywhere. But the address
+ * that it was to come from may have left this machine. */
+static gboolean
+send_message(const KdnetSocket *socket, struct msghdr *message)
+{
+    gssize sent = sendmsg(socket->fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && message->msg_controllen > 0) {
+        message->msg_control = NULL;
+        message->msg_controllen = 0;
+        sent = sendmsg(socket->fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    return sent >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
 /**
  * kdnet_socket_send:
  * @to: of a family that the socket does not have: it is lost
  *
- * Sends a datagram. That it can't reach its target is no failure here: it may have been lost
- * anywhere.
+ * Sends a datagram.
  *
  * Returns: %FALSE: not now; `ready` follows
  */
@@ -220,14 +303,18 @@ kdnet_socket_send(KdnetSocket *socket, const uint8_t *bytes, size_t len_bytes,
                   const KdnetAddress *to)
 {
     struct sockaddr_storage native;
-    socklen_t native_bytes = kdnet_address_to_native(to, socket->family, &native);
+    KdnetControl control;
+    struct iovec part = {.iov_base = (void *)bytes, .iov_len = len_bytes};
+    struct msghdr message = {.msg_name = &native, .msg_iov = &part, .msg_iovlen = 1};
 
-    if (native_bytes == 0 || sendto(socket->fd, bytes, len_bytes, MSG_DONTWAIT | MSG_NOSIGNAL,
-                                    (const struct sockaddr *)&native, native_bytes) >= 0) {
+    message.msg_namelen = kdnet_address_to_native(to, socket->family, &native);
+    if (message.msg_namelen == 0) {
         return TRUE;
     }
-    if (errno != EAGAIN && errno != EWOULDBLOCK) {
-        g_debug("sendto: %s", g_strerror(errno));
+    if (!IN6_IS_ADDR_UNSPECIFIED(&to->own)) {
+        put_own_address(&message, &control, socket->family, &to->own);
+    }
+    if (send_message(socket, &message)) {
         return TRUE;
     }
     socket->is_full = TRUE;

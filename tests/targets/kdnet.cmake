@@ -8,3 +8,15 @@ target_link_libraries(kd-net-target PUBLIC kdnet-session kd-flags)
 foreach(part IN ITEMS parts session)
   kd_add_test(test-kdnet-${part} SOURCES test-kdnet-${part}.c LINK kd-net-target)
 endforeach()
+
+add_library(kd-net-stage STATIC kd-net-stage.c)
+target_compile_definitions(kd-net-stage PRIVATE G_LOG_DOMAIN="kdsrv-test")
+target_link_libraries(kd-net-stage PUBLIC kd-net-target kd-test-host kd-flags)
+foreach(part IN ITEMS ask link)
+  kd_add_test(test-kdnet-${part} SOURCES test-kdnet-${part}.c LINK kd-net-stage TIMEOUT 60)
+  add_dependencies(test-kdnet-${part} kdsrv-target-net)
+endforeach()
+
+kd_add_test(test-kdnet-key-file
+            SOURCES test-kdnet-key-file.c ${CMAKE_SOURCE_DIR}/targets/kdnet/kdnet-key-file.c
+            LINK kd-test-host kdnet-codec PkgConfig::GNUTLS)
