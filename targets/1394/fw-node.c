@@ -78,7 +78,9 @@ fw_node_refresh(FwNode *node)
     }
     node->generation = reset.generation;
     node->speed_bytes = get_speed_bytes(node->fd);
-    node->has_rom = fw_rom_parse(rom, MIN(info.rom_length, sizeof rom) / 4, &node->rom, NULL);
+    /* A card's own node is this machine, whatever it says of itself. */
+    node->has_rom = reset.node_id != reset.local_node_id &&
+                    fw_rom_parse(rom, MIN(info.rom_length, sizeof rom) / 4, &node->rom, NULL);
     return TRUE;
 }
 
