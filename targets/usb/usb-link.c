@@ -17,6 +17,7 @@ struct _UsbLink {
     UsbUnit *unit;     /* (nullable): while it is */
     UsbPipe *pipe;     /* (nullable): the same */
     gboolean was_found;
+    gboolean is_back; /* and has not said yet whether it goes on or begins anew */
     gboolean is_opened;
     char *trouble; /* (nullable): what was said last about the search */
     GTask *closing;
@@ -76,12 +77,32 @@ static const KdLinkPortFuncs port_funcs = {
     .send = on_port_send,
 };
 
+/* The first packet of data on a new cable tells a target that has restarted, and counts anew, from
+ * one that was only unplugged. */
+static void
+note_restart(UsbLink *link, const uint8_t *bytes, size_t len_bytes)
+{
+    KdPacket packet;
+    if (!link->is_back || !kd_packet_parse(KD_DIALECT_USB, bytes, len_bytes, &packet, NULL) ||
+        packet.is_control) {
+        return;
+    }
+    link->is_back = FALSE;
+    if ((packet.id & KD_PACKET_SYNC_ID) != 0) {
+        kd_link_port_restarted(link->port);
+    }
+}
+
 static void
 on_received(const uint8_t *bytes, size_t len_bytes, void *user)
 {
-    UsbLink *link = user;
+    g_autoptr(UsbLink) link = g_object_ref(user);
     /* The target may be asked twice before it answers, and then answers twice. */
-    if (!usb_name_is_answer(bytes, len_bytes)) {
+    if (usb_name_is_answer(bytes, len_bytes)) {
+        return;
+    }
+    note_restart(link, bytes, len_bytes);
+    if (link->port != NULL) {
         (void)kd_link_port_receive(link->port, bytes, len_bytes);
     }
 }
@@ -127,8 +148,8 @@ on_found(UsbUnit *unit, void *user)
 {
     g_autoptr(UsbLink) link = g_object_ref(user);
     g_autoptr(GPtrArray) packets = NULL;
-    gboolean is_again = link->was_found;
     link->seeker = NULL;
+    link->is_back = link->was_found;
     link->was_found = TRUE;
     link->unit = usb_unit_ref(unit);
     link->pipe = usb_unit_take(unit, &pipe_funcs, link, &packets);
@@ -137,13 +158,13 @@ on_found(UsbUnit *unit, void *user)
     if (link->port != NULL) {
         kd_link_port_set_present(link->port, TRUE);
     }
-    if (link->port != NULL && is_again) {
-        kd_link_port_restarted(link->port);
+    if (link->port != NULL) {
+        kd_link_port_ready(link->port);
     }
     for (guint i = 0; i < packets->len && link->port != NULL; i++) {
         gsize len_bytes = 0;
         const uint8_t *bytes = g_bytes_get_data(packets->pdata[i], &len_bytes);
-        (void)kd_link_port_receive(link->port, bytes, len_bytes);
+        on_received(bytes, len_bytes, link);
     }
 }
 
@@ -335,7 +356,6 @@ usb_link_control_async(GObject *object, uint32_t op, GVariant *arg, GCancellable
         fill_status(link, &status);
     }
     kd_link_port_control(link->port, op, arg, &status, task);
-    g_variant_dict_clear(&status);
 }
 
 /**

@@ -21,6 +21,7 @@
 struct KdUsbMock {
     UMockdevTestbed *testbed;
     char *root;
+    GMutex lock;
     GPtrArray *devices; /* KdUsbDevice */
     guint n_plugged;
 };
@@ -62,6 +63,8 @@ struct KdUsbDevice {
     KdUsbWritten on_written;
     void *user;
     KdUsbCounts counts;
+    guint chaos_percent;
+    GRand *rand; /* (nullable) */
     guint faults[KD_USB_N_FAULTS];
     int codes[KD_USB_N_FAULTS];
 };
@@ -126,6 +129,13 @@ take_fault(KdUsbDevice *device, KdUsbFault fault)
     return TRUE;
 }
 
+static gboolean
+is_hit(KdUsbDevice *device)
+{
+    return device->chaos_percent > 0 &&
+           (guint)g_rand_int_range(device->rand, 0, 100) < device->chaos_percent;
+}
+
 /* ---- to the host ----------------------------------------------------------------------------- */
 
 /* What a host controller does: a packet that is shorter than the endpoint's ends the read. */
@@ -159,6 +169,26 @@ fill_read(KdUsbDevice *device, Urb *urb)
     }
 }
 
+/* Something goes wrong with a transfer: it is lost, or half of it comes, or it comes the next time.
+ */
+static void
+spoil_read(KdUsbDevice *device)
+{
+    static const int codes[] = {-EPROTO, -EILSEQ, -EPIPE};
+    gint32 kind = g_rand_int_range(device->rand, 0, (gint32)G_N_ELEMENTS(codes));
+    Urb *urb = g_queue_pop_head(&device->reads);
+    if (kind != 2) {
+        Transfer *transfer = g_queue_pop_head(&device->transfers);
+        gsize size = 0;
+        const uint8_t *bytes = g_bytes_get_data(transfer->bytes, &size);
+        urb->got_bytes = kind == 1 ? MIN(size / 2, (size_t)get_urb(urb)->buffer_length) : 0;
+        if (urb->got_bytes > 0)
+            memcpy(urb->buffer->data, bytes, urb->got_bytes);
+        transfer_free(transfer);
+    }
+    complete(device, urb, codes[kind]);
+}
+
 static void
 pump(KdUsbDevice *device)
 {
@@ -171,6 +201,10 @@ pump(KdUsbDevice *device)
             return;
         if (take_fault(device, KD_USB_FAULT_READ)) {
             complete(device, g_queue_pop_head(&device->reads), device->codes[KD_USB_FAULT_READ]);
+            continue;
+        }
+        if (device->transfers.length > 0 && is_hit(device)) {
+            spoil_read(device);
             continue;
         }
         fill_read(device, urb);
@@ -222,7 +256,16 @@ take_write(KdUsbDevice *device, Urb *urb)
         return NULL;
     }
     urb->got_bytes = len_bytes;
-    if (len_bytes == 5 && memcmp(bytes, "NAME?", 5) == 0) {
+    if (is_hit(device)) {
+        /* not heard; heard, but the host does not know */
+        gboolean is_heard = g_rand_boolean(device->rand);
+        result = is_heard ? g_bytes_new(bytes, len_bytes) : NULL;
+        urb->got_bytes = is_heard ? len_bytes : 0;
+        complete(device, urb, -EPROTO);
+        return result;
+    }
+    if (len_bytes == 5 && memcmp(bytes, "NAME?", 5) == 0 &&
+        (device->name != NULL || device->on_written == NULL)) {
         complete(device, urb, 0);
         answer_question(device);
         return NULL;
@@ -440,12 +483,12 @@ add_device(KdUsbDevice *device, const KdUsbDeviceSpec *spec, guint address)
     uint16_t product = spec->product != 0 ? spec->product : 0x00e0;
     g_autofree char *sound = build_descriptors(spec, vendor, product);
     g_autofree char *text = g_strdup_printf(
-        "P: " HUB "/%s\nN: bus/usb/001/%03u\nE: SUBSYSTEM=usb\nE: DEVTYPE=usb_device\n"
+        "P: " HUB "/%s\nE: SUBSYSTEM=usb\nE: DEVTYPE=usb_device\n"
         "E: DEVNAME=/dev/bus/usb/001/%03u\nE: BUSNUM=001\nE: DEVNUM=%03u\nE: MAJOR=189\n"
         "E: MINOR=%u\nA: busnum=1\\n\nA: devnum=%u\\n\nA: speed=5000\\n\n"
         "A: manufacturer=Nobody\\n\nA: product=Cable \x1b[2J\\n\nA: bConfigurationValue=1\\n\n"
         "H: descriptors=%s\n",
-        device->place, address, address, address, address - 1, address,
+        device->place, address, address, address - 1, address,
         spec->descriptors != NULL ? spec->descriptors : sound);
     add(device->mock, text);
     if (spec->terminal != NULL) {
@@ -462,7 +505,8 @@ make_node(KdUsbDevice *device)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *path = kd_usb_mock_build_path(device->mock, device->node);
-    g_assert_cmpint(g_unlink(path), ==, 0);
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_assert_cmpint(g_mkdir_with_parents(folder, 0755), ==, 0);
     g_assert_cmpint(mkfifo(path, 0600), ==, 0);
     device->fifo = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     g_assert_cmpint(device->fifo, >=, 0);
@@ -491,6 +535,7 @@ on_free_device(gpointer user)
     g_queue_clear_full(&device->transfers, (GDestroyNotify)(void (*)(void))transfer_free);
     g_queue_clear_full(&device->written, (GDestroyNotify)(void (*)(void))g_bytes_unref);
     g_mutex_clear(&device->lock);
+    g_clear_pointer(&device->rand, g_rand_free);
     g_free(device->place);
     g_free(device->syspath);
     g_free(device->node);
@@ -509,6 +554,7 @@ kd_usb_mock_new(void)
 {
     KdUsbMock *mock = g_new0(KdUsbMock, 1);
     mock->testbed = umockdev_testbed_new();
+    g_mutex_init(&mock->lock);
     mock->root = umockdev_testbed_get_root_dir(mock->testbed);
     mock->devices = g_ptr_array_new_with_free_func(on_free_device);
     g_autofree char *probe = kd_usb_mock_build_path(mock, "/sys/kd-probe");
@@ -541,6 +587,7 @@ kd_usb_mock_free(KdUsbMock *mock)
     if (mock == NULL)
         return;
     g_ptr_array_unref(mock->devices);
+    g_mutex_clear(&mock->lock);
     g_object_unref(mock->testbed);
     g_free(mock->root);
     g_free(mock);
@@ -567,8 +614,9 @@ kd_usb_mock_build_path(const KdUsbMock *mock, const char *path)
 KdUsbDevice *
 kd_usb_mock_plug(KdUsbMock *mock, const KdUsbDeviceSpec *spec)
 {
-    guint address = ++mock->n_plugged;
     KdUsbDevice *device = g_new0(KdUsbDevice, 1);
+    g_mutex_lock(&mock->lock);
+    guint address = ++mock->n_plugged;
     device->mock = mock;
     device->max_packet_bytes = spec->max_packet_bytes != 0 ? spec->max_packet_bytes : 1024;
     device->place = g_strdup_printf("1-%u", address);
@@ -577,9 +625,10 @@ kd_usb_mock_plug(KdUsbMock *mock, const KdUsbDeviceSpec *spec)
     device->name = g_strdup(spec->name);
     g_mutex_init(&device->lock);
     g_ptr_array_add(mock->devices, device);
-    add_device(device, spec, address);
+    /* The host may be in another thread, and hears of it at once. */
     make_node(device);
-    umockdev_testbed_uevent(mock->testbed, device->syspath, "add");
+    add_device(device, spec, address);
+    g_mutex_unlock(&mock->lock);
     return device;
 }
 
@@ -598,8 +647,12 @@ kd_usb_device_unplug(KdUsbDevice *device)
     while (device->writes.length > 0)
         complete(device, g_queue_pop_head(&device->writes), -ESHUTDOWN);
     g_mutex_unlock(&device->lock);
+    g_mutex_lock(&device->mock->lock);
     umockdev_testbed_uevent(device->mock->testbed, device->syspath, "remove");
     umockdev_testbed_remove_device(device->mock->testbed, device->syspath);
+    g_autofree char *path = kd_usb_mock_build_path(device->mock, device->node);
+    g_assert_cmpint(g_unlink(path), ==, 0);
+    g_mutex_unlock(&device->mock->lock);
 }
 
 /**
@@ -641,6 +694,22 @@ kd_usb_device_send_open(KdUsbDevice *device, const void *bytes, size_t len_bytes
     g_assert_cmpuint(len_bytes % device->max_packet_bytes, ==, 0);
     g_mutex_lock(&device->lock);
     push_transfer(device, bytes, len_bytes, TRUE);
+    g_mutex_unlock(&device->lock);
+}
+
+/**
+ * kd_usb_device_set_chaos:
+ * @percent: of all transfers
+ *
+ * Lets something go wrong now and then.
+ */
+void
+kd_usb_device_set_chaos(KdUsbDevice *device, guint percent, guint32 seed)
+{
+    g_mutex_lock(&device->lock);
+    g_clear_pointer(&device->rand, g_rand_free);
+    device->rand = g_rand_new_with_seed(seed);
+    device->chaos_percent = percent;
     g_mutex_unlock(&device->lock);
 }
 

@@ -57,7 +57,8 @@ typedef struct {
     guint n_forbidden;  /* resets, cleared stalls, configurations: nobody may do that */
 } KdUsbCounts;
 
-/* Takes one bulk OUT transfer but NAME?; in another thread, and may send */
+/* Takes one bulk OUT transfer, but no NAME? that the mock answers; in another thread, and may send
+ */
 typedef void (*KdUsbWritten)(KdUsbDevice *device, const uint8_t *bytes, size_t len_bytes,
                              void *user);
 
@@ -69,6 +70,7 @@ void kd_usb_device_unplug(KdUsbDevice *device);
 void kd_usb_device_set_written(KdUsbDevice *device, KdUsbWritten written, void *user);
 void kd_usb_device_send(KdUsbDevice *device, const void *bytes, size_t len_bytes);
 void kd_usb_device_send_open(KdUsbDevice *device, const void *bytes, size_t len_bytes);
+void kd_usb_device_set_chaos(KdUsbDevice *device, guint percent, guint32 seed);
 void kd_usb_device_fail(KdUsbDevice *device, KdUsbFault fault, guint n, int code);
 GBytes *kd_usb_device_pop_written(KdUsbDevice *device);
 gboolean kd_usb_device_is_claimed(KdUsbDevice *device);
