@@ -131,14 +131,15 @@ kd_target_side_set_ready(KdTargetSide *side)
     side->is_busy = FALSE;
 }
 
-/* Both sides begin to count anew. */
+/* Both sides begin to count anew, where ids take turns; where they grow, each side goes on, and
+ * what the target repeats after a RESET has the id that it had. */
 static void
 refresh_ids(KdTargetSide *side)
 {
     if (side->rules->id_step == 0) {
         side->next_id = side->rules->first_id;
+        side->n_prints = 0;
     }
-    side->n_prints = 0;
     side->is_due = side->has_request;
 }
 
