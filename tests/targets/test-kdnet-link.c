@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The net target's module on real sockets of the loopback. */
 #include "kd-net-stage.h"
+#include "kd-packet.h"
 
 #include <malloc.h>
 #include <string.h>
@@ -243,6 +244,29 @@ test_two_links(void)
     }
 }
 
+/* A KD packet of the target's, and its acknowledgement */
+static void
+print_text(int fd, KdNetTarget *target, const char *text)
+{
+    uint8_t payload[64] = {0x30, 0x32};
+    uint8_t body[KD_PACKET_MAX_BYTES];
+    KdNetDatagram datagram;
+    KdPacket packet = {.type = KD_PACKET_DEBUG_IO, .payload = payload};
+    size_t len = strlen(text);
+    payload[8] = (uint8_t)len;
+    memcpy(payload + 16, text, len);
+    packet.payload_bytes = 16 + len;
+    packet.checksum = kd_packet_sum(payload, packet.payload_bytes);
+    len = kd_packet_build(KD_DIALECT_NET, &packet, body);
+    kd_net_target_say(target, body, len, &datagram);
+    kd_net_put(fd, &datagram);
+    KdnetOpened opened = {0};
+    do {
+        kd_net_get(fd, &datagram);
+        g_assert_true(kd_net_target_hear(target, datagram.bytes, datagram.len, &opened));
+    } while (opened.body_bytes < 6 || opened.body[4] != KD_PACKET_ACK);
+}
+
 static void
 test_reboot(void)
 {
@@ -251,9 +275,12 @@ test_reboot(void)
     KdNetDatagram datagram;
     kd_net_target_init(&target, KD_NET_KEY);
     kd_net_open(&link, WITH_KEY);
-    connect_from(&link, &target, AF_INET, "127.0.0.1");
+    int fd = kd_net_socket(AF_INET, "127.0.0.1", &link);
+    kd_net_connect(fd, &target);
+    print_text(fd, &target, "before");
+    close(fd);
     kd_net_target_boot(&target, 2);
-    int fd = kd_net_socket(AF_INET, "127.0.0.1", &link); /* another port */
+    fd = kd_net_socket(AF_INET, "127.0.0.1", &link); /* another port */
     kd_net_target_poke(&target, &datagram);
     kd_net_put(fd, &datagram);
     kd_net_get(fd, &datagram); /* once the old boot was silent for long enough */
