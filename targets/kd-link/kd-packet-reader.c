@@ -186,6 +186,7 @@ kd_packet_reader_next(KdPacketReader *reader, const uint8_t **bytes, size_t *len
             }
         } else if (*len_bytes > 0) {
             fill(reader, bytes, len_bytes);
+            silence_us = 0;
         } else {
             return KD_READ_MORE;
         }
