@@ -18,8 +18,12 @@ take_as_ack(KdLinkLayer *layer, const KdPacket *packet, gint64 now_us)
         return;
     }
     if (packet->type == KD_PACKET_STATE_MANIPULATE) {
+        /* unless it is the reply to an earlier one of the same kind */
+        uint32_t api = kd_payload_get_api(packet);
+
         is_taken = request.type == KD_PACKET_STATE_MANIPULATE &&
-                   kd_payload_get_api(&request) == kd_payload_get_api(packet);
+                   kd_payload_get_api(&request) == api &&
+                   !kd_reply_list_has(&layer->replies, api, now_us);
     } else {
         is_taken = request.type != KD_PACKET_STATE_MANIPULATE || kd_payload_is_resuming(&request) ||
                    kd_payload_get_api(&request) == KD_API_SWITCH_PROCESSOR;

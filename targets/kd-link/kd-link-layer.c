@@ -59,11 +59,15 @@ static void
 leave_alone(KdLinkLayer *layer, gint64 now_us)
 {
     KdPacketQueue *queue = kd_client_side_get_queue(layer->client);
+    KdPacket first;
 
     kd_link_requests_abandon(layer);
     kd_break_in_end(&layer->break_in);
     kd_target_side_break_in(layer->target, FALSE);
-    kd_client_side_show_again(layer->client);
+    if (kd_packet_queue_peek(queue, &first) &&
+        (kd_payload_is_reply(&first) || kd_unattended_is_question(&first))) {
+        kd_client_side_show_again(layer->client);
+    }
     kd_packet_queue_drop(queue, kd_payload_is_reply, FALSE);
     kd_link_arrivals_trim(layer);
     if (!kd_unattended_is_for_people(&layer->question)) {

@@ -201,10 +201,15 @@ kd_link_requests_taken(KdLinkLayer *layer, gint64 now_us)
 void
 kd_link_requests_dropped(KdLinkLayer *layer, gint64 now_us)
 {
+    gboolean was_ours = layer->owner == KD_OWNER_LAYER;
+
     layer->is_desynced = TRUE;
     start_next(layer, now_us);
     if (kd_client_side_is_listening(layer->client)) {
-        kd_link_layer_show_state(layer);
+        /* It waits for an answer all the same: the client has to give it. */
+        if (was_ours) {
+            kd_link_layer_show_state(layer);
+        }
     } else if (!kd_unattended_is_for_people(&layer->question)) {
         kd_link_requests_answer(layer, now_us);
     }

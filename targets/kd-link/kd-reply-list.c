@@ -46,6 +46,31 @@ kd_reply_list_set_stale(KdReplyList *list)
     }
 }
 
+/* Returns: the place of a reply that may come yet; the list's length: there is none */
+static unsigned
+find(const KdReplyList *list, uint32_t api, gint64 now_us)
+{
+    unsigned i = 0;
+
+    while (i < list->n &&
+           (list->replies[i].api != api ||
+            (list->replies[i].is_stale && now_us - list->replies[i].taken_us >= OLD_US))) {
+        i++;
+    }
+    return i;
+}
+
+/**
+ * kd_reply_list_has:
+ *
+ * Returns: whether the target owes such a reply
+ */
+gboolean
+kd_reply_list_has(const KdReplyList *list, uint32_t api, gint64 now_us)
+{
+    return find(list, api, now_us) < list->n;
+}
+
 /**
  * kd_reply_list_take:
  * @api: of a reply
@@ -57,15 +82,12 @@ kd_reply_list_set_stale(KdReplyList *list)
 gboolean
 kd_reply_list_take(KdReplyList *list, uint32_t api, gint64 now_us)
 {
-    for (unsigned i = 0; i < list->n; i++) {
-        gboolean is_old = list->replies[i].is_stale && now_us - list->replies[i].taken_us >= OLD_US;
+    unsigned i = find(list, api, now_us);
 
-        if (list->replies[i].api == api && !is_old) {
-            gboolean is_stale = list->replies[i].is_stale;
-
-            drop_first(list, i + 1);
-            return !is_stale;
-        }
+    if (i == list->n) {
+        return TRUE;
     }
-    return TRUE;
+    gboolean is_stale = list->replies[i].is_stale;
+    drop_first(list, i + 1);
+    return !is_stale;
 }

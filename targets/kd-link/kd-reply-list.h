@@ -24,4 +24,5 @@ typedef struct {
 
 void kd_reply_list_add(KdReplyList *list, uint32_t api, gboolean is_stale, gint64 now_us);
 void kd_reply_list_set_stale(KdReplyList *list);
+gboolean kd_reply_list_has(const KdReplyList *list, uint32_t api, gint64 now_us);
 gboolean kd_reply_list_take(KdReplyList *list, uint32_t api, gint64 now_us);

@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+#define STAGE_REQUEST_BYTES 56u
+#define STAGE_EVENT_BYTES   240u
+
 static gboolean
 on_to_target(const uint8_t *bytes, size_t len_bytes, void *user)
 {
@@ -59,6 +62,38 @@ kd_layer_stage_set_up_attached(KdLayerStage *stage, KdDialect dialect)
     kd_layer_stage_set_up(stage, dialect);
     kd_link_layer_set_target(stage->layer, TRUE, stage->now_us);
     kd_link_layer_set_client(stage->layer, TRUE, stage->now_us);
+}
+
+/* And the target has halted, which the client has seen. */
+void
+kd_layer_stage_set_up_halted(KdLayerStage *stage, KdDialect dialect)
+{
+    kd_layer_stage_set_up_attached(stage, dialect);
+    kd_layer_stage_say(stage, KD_PACKET_STATE_CHANGE64, kd_stage_event(STAGE_EXCEPTION, 1));
+    kd_layer_stage_see(stage, KD_PACKET_STATE_CHANGE64, SYNC_ID,
+                       kd_stage_event(STAGE_EXCEPTION, 1));
+    kd_layer_stage_expect_client_silence(stage);
+    kd_layer_stage_expect_target_silence(stage);
+    g_assert_cmpint(kd_layer_stage_get_state(stage), ==, KD_TARGET_STATE_HALTED);
+}
+
+/* And the target runs on. The client's next id is the second, and so is the target's. */
+void
+kd_layer_stage_set_up_running(KdLayerStage *stage, KdDialect dialect)
+{
+    kd_layer_stage_set_up_halted(stage, dialect);
+    kd_layer_stage_client_data(stage, KD_PACKET_STATE_MANIPULATE, CLIENT_ID,
+                               kd_stage_request(STAGE_CONTINUE, 0));
+    kd_layer_stage_take(stage, KD_PACKET_STATE_MANIPULATE, kd_stage_request(STAGE_CONTINUE, 0));
+    kd_layer_stage_expect_client_control(stage, KD_PACKET_ACK, CLIENT_ID);
+    g_assert_cmpint(kd_layer_stage_get_state(stage), ==, KD_TARGET_STATE_RUNNING);
+}
+
+void
+kd_layer_stage_attach(KdLayerStage *stage, gboolean is_attached)
+{
+    g_byte_array_set_size(stage->to_client, 0);
+    kd_link_layer_set_client(stage->layer, is_attached, stage->now_us);
 }
 
 void
@@ -223,6 +258,59 @@ kd_layer_stage_target_control(KdLayerStage *stage, uint16_t type, uint32_t id)
 
     g_assert_true(kd_link_layer_from_target(
         stage->layer, bytes, kd_packet_build(stage->dialect, &packet, bytes), stage->now_us));
+}
+
+/* ---- whole steps ---- */
+
+/* The id of the target's next packet of data */
+uint32_t
+kd_layer_stage_get_next_id(const KdLayerStage *stage)
+{
+    switch (stage->dialect) {
+    case KD_DIALECT_NET:
+        return stage->n_said * 2;
+    case KD_DIALECT_1394:
+        return stage->n_said;
+    case KD_DIALECT_USB:
+    case KD_DIALECT_SERIAL:
+    default:
+        return stage->n_said == 0 ? SYNC_ID : CLIENT_ID ^ (stage->n_said & 1);
+    }
+}
+
+/* The target says something new, and gets its ACK. */
+void
+kd_layer_stage_say(KdLayerStage *stage, uint16_t type, const KdStagePayload *payload)
+{
+    uint32_t id = kd_layer_stage_get_next_id(stage);
+
+    g_assert_true(kd_layer_stage_target_data(stage, type, id, payload));
+    stage->n_said++;
+    if (stage->dialect != KD_DIALECT_1394)
+        kd_layer_stage_expect_target_control(stage, KD_PACKET_ACK, id);
+}
+
+/* The target gets a request, and acknowledges it. */
+void
+kd_layer_stage_take(KdLayerStage *stage, uint16_t type, const KdStagePayload *payload)
+{
+    g_autoptr(GBytes) bytes = g_bytes_ref(g_queue_peek_head(&stage->to_target));
+    KdPacket packet;
+    size_t len_bytes = 0;
+    const uint8_t *start = g_bytes_get_data(bytes, &len_bytes);
+
+    g_assert_true(kd_packet_parse(stage->dialect, start, len_bytes, &packet, NULL));
+    kd_layer_stage_expect_target_data(stage, type, packet.id, payload);
+    if (stage->dialect != KD_DIALECT_1394)
+        kd_layer_stage_target_control(stage, KD_PACKET_ACK, packet.id);
+}
+
+/* The client gets something, and acknowledges it. */
+void
+kd_layer_stage_see(KdLayerStage *stage, uint16_t type, uint32_t id, const KdStagePayload *payload)
+{
+    kd_layer_stage_expect_client_data(stage, type, id, payload);
+    kd_layer_stage_client_control(stage, KD_PACKET_ACK, id & ~KD_PACKET_SYNC_ID);
 }
 
 /* ---- what is expected ---- */
