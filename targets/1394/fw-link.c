@@ -10,6 +10,8 @@
 
 #include <kdsrv-support/kd-source.h>
 
+#include <string.h>
+
 /* A target that is lost so soon is not looked for at once, nor is a restart told so soon after
  * another
  */
@@ -23,6 +25,7 @@ struct _FwLink {
     KdLinkPort *port; /* (nullable): until the link is closed */
     FwMailbox *mailbox;
     GSource *clock;   /* of the mailbox */
+    gint64 armed_us;  /* when it goes off; -1: not at all */
     FwSearch *search; /* (nullable): while the target is not there */
     FwNode *node;     /* (nullable): while it is, or may be */
     guint depth;      /* of calls into the mailbox: afterwards the clock is set */
@@ -32,6 +35,10 @@ struct _FwLink {
     gint64 restarted_us;    /* when a restart was told */
     gboolean has_restarted; /* to be told when it is present */
     char *trouble;          /* (nullable): what was said last about the search */
+    /* what the mailbox got last */
+    uint8_t packet[FW_OUTBOX_PACKET_MAX_BYTES];
+    size_t packet_bytes;
+    gboolean is_taken; /* by the target, just now */
 };
 
 G_DEFINE_TYPE(FwLink, fw_link, G_TYPE_OBJECT)
@@ -66,10 +73,22 @@ fw_link_class_init(FwLinkClass *klass)
 static void
 fw_link_init(FwLink *link)
 {
-    (void)link;
+    link->armed_us = -1;
 }
 
 /* ---- the mailbox ----------------------------------------------------------------------------- */
+
+/* Only ever earlier: each change costs a turn of the loop, and a clock that goes off too early does
+ * no harm. While requests and answers follow each other it is not touched. */
+static void
+arm(FwLink *link)
+{
+    gint64 deadline_us = fw_mailbox_get_deadline_us(link->mailbox);
+    if (deadline_us >= 0 && (link->armed_us < 0 || deadline_us < link->armed_us)) {
+        link->armed_us = deadline_us;
+        g_source_set_ready_time(link->clock, deadline_us);
+    }
+}
 
 /* Around each call into the mailbox: whoever is told something may close the link. */
 static FwLink *
@@ -84,7 +103,7 @@ leave(FwLink *link)
 {
     link->depth--;
     if (link->depth == 0 && link->clock != NULL) {
-        g_source_set_ready_time(link->clock, fw_mailbox_get_deadline_us(link->mailbox));
+        arm(link);
     }
     g_object_unref(link);
 }
@@ -93,6 +112,7 @@ static gboolean
 on_clock(gpointer user_data)
 {
     FwLink *link = enter(user_data);
+    link->armed_us = -1;
     fw_mailbox_tick(link->mailbox, g_get_monotonic_time());
     leave(link);
     return G_SOURCE_CONTINUE;
@@ -116,10 +136,11 @@ static void
 on_mailbox_sent(gboolean is_taken, void *user)
 {
     FwLink *link = user;
-    (void)is_taken;
+    link->is_taken = is_taken;
     if (link->port != NULL) {
         kd_link_port_ready(link->port);
     }
+    link->is_taken = FALSE;
 }
 
 static void
@@ -340,20 +361,29 @@ seek(FwLink *link, guint wait_ms)
 
 /* ---- the port -------------------------------------------------------------------------------- */
 
-/* Two lengths of the protocol do not match: a mailbox takes 16 bytes less than a packet may have.
- */
+/* To the port a packet is sent when the target has taken it: only then the debugger is told that
+ * its request has arrived. So it is refused first, and offered again when it was taken. */
 static gboolean
 on_port_send(const uint8_t *bytes, size_t len_bytes, void *user)
 {
     FwLink *link = user;
     if (len_bytes == 0 || len_bytes > FW_OUTBOX_PACKET_MAX_BYTES) {
+        /* Its header counts here: 16 bytes less than elsewhere. */
         g_info("a packet of %zu bytes does not fit into a mailbox", len_bytes);
         return TRUE;
     }
+    if (link->is_taken && len_bytes == link->packet_bytes &&
+        memcmp(bytes, link->packet, len_bytes) == 0) {
+        link->is_taken = FALSE;
+        return TRUE;
+    }
     enter(link);
-    gboolean is_sent = fw_mailbox_send(link->mailbox, bytes, len_bytes, g_get_monotonic_time());
+    if (fw_mailbox_send(link->mailbox, bytes, len_bytes, g_get_monotonic_time())) {
+        memcpy(link->packet, bytes, len_bytes);
+        link->packet_bytes = len_bytes;
+    }
     leave(link);
-    return is_sent;
+    return FALSE;
 }
 
 static const KdLinkPortFuncs port_funcs = {.send = on_port_send};

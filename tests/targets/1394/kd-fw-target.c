@@ -143,7 +143,8 @@ kd_fw_target_send(KdFwTarget *target, uint16_t type, const uint8_t *payload, siz
     kd_fw_target_put_u32(target, KD_FW_SEND + 12, target->next_id++);
     kd_fw_target_put_u32(target, KD_FW_SEND + 16, sum);
     kd_fw_target_put_u32(target, KD_FW_SEND + 20, (uint32_t)len);
-    memcpy(target->memory + (KD_FW_SEND + 24 - KD_FW_BASE), payload, len);
+    if (len > 0)
+        memcpy(target->memory + (KD_FW_SEND + 24 - KD_FW_BASE), payload, len);
     kd_fw_target_put_u32(target, KD_FW_SEND, KD_FW_FULL);
 }
 
