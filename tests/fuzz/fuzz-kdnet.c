@@ -105,7 +105,8 @@ static size_t
 take_bytes(Input *input, uint8_t *bytes, size_t room)
 {
     size_t len = (size_t)take_byte(input) << 4;
-    len = MIN(MIN(len | take_byte(input), room), input->left);
+    len |= take_byte(input);
+    len = MIN(MIN(len, room), input->left);
     memcpy(bytes, input->next, len);
     input->next += len;
     input->left -= len;
