@@ -160,7 +160,8 @@ set_paused(UsbContext *context, gboolean is_paused)
         watch->host->watch_set(watch->watch, is_paused ? 0 : watch->ready);
     }
     context->is_paused = is_paused;
-    context->n_idle_turns = 0;
+    /* Until something comes of it, one turn in each pause. */
+    context->n_idle_turns = N_IDLE_TURNS;
 }
 
 /* ---- turns ----------------------------------------------------------------------------------- */
