@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# demo.sh: GDB debugs a Linux kernel in a virtual machine through kd and kdsrv, see usage below.
+# demo.sh: GDB debugs a Linux kernel in a virtual machine through kd and kdsrv, or a debugger of KD
+# one that is made for it, see usage below.
 set -eu
 umask 022
 source=$(cd "$(dirname "$0")/.." && pwd -P)
@@ -8,17 +9,20 @@ work=
 vm=
 server=
 client=
+bridge=
 reader=
 
 usage() {
     cat <<'TEXT'
-sh data/demo.sh [--quick]
+sh data/demo.sh [--quick | --kd]
 GDB debugs a Linux kernel in KGDB, at the serial port of a virtual machine, through kd and kdsrv, all
 on this machine. Installs what is missing (Debian, with apt, as root or by sudo), builds kdsrv into
 build/demo and the kernel into a cache in the home folder (three minutes, only once), boots it, checks
 what GDB saw, and takes everything away again but what was built.
 
   --quick   no kernel: GDB debugs the machine's CPU by QEMU's debug stub
+  --kd      no virtual machine, and no GDB: the link is KDNET, as of a Windows machine on the network.
+            There is none in a demo, so its part and the debugger's are played by programs of the tests.
 TEXT
 }
 
@@ -26,6 +30,7 @@ kind=kernel
 case ${1:-} in
 '') ;;
 --quick) kind=cpu ;;
+--kd) kind=kd ;;
 -h | --help)
     usage
     exit 0
@@ -48,10 +53,10 @@ fail() {
 # shellcheck disable=SC2317 # called by the trap
 clean_up() {
     trap '' HUP INT TERM
-    for child in $client $server $vm $reader; do
+    for child in $client $bridge $server $vm $reader; do
         kill "$child" 2>/dev/null || true
     done
-    for child in $client $server $vm $reader; do
+    for child in $client $bridge $server $vm $reader; do
         wait "$child" 2>/dev/null || true
     done
     [ -z "$work" ] || rm -rf "$work"
@@ -85,18 +90,27 @@ wait_for_text() {
 
 # ---- what is needed ----
 
-say "looking for what is needed: compiler, cmake, GLib, gdb, qemu"
-sh "$source/tests/install-packages.sh" --with-sudo build demo
+parts=build
+programs="cmake ninja gcc"
+wanted="compiler, cmake, GLib"
+if [ $kind != kd ]; then
+    parts="build demo"
+    programs="$programs gdb qemu-system-x86_64"
+    wanted="$wanted, gdb, qemu"
+fi
+say "looking for what is needed: $wanted"
+# shellcheck disable=SC2086 # words
+sh "$source/tests/install-packages.sh" --with-sudo $parts
 # what is missing then is said by what needs it
-[ $kind = cpu ] || sh "$source/tests/install-packages.sh" --with-sudo kernel || true
-for program in cmake ninja gcc gdb qemu-system-x86_64; do
-    command -v $program >/dev/null || fail "$program is missing"
+[ $kind != kernel ] || sh "$source/tests/install-packages.sh" --with-sudo kernel || true
+for program in $programs; do
+    command -v "$program" >/dev/null || fail "$program is missing"
 done
 
 say "building kdsrv, kd and the plugins (no tests)"
 build=$(sh "$source/tests/build-root.sh" "$source")/demo
 mkdir -p "$build"
-if ! (cd "$source" && cmake --preset release -B "$build" -DKD_TESTS=OFF &&
+if ! (cd "$source" && cmake --preset release -B "$build" -DKD_TESTS=OFF -DKD_DEMO=ON &&
     cmake --build "$build") >"$build/build.log" 2>&1; then
     fail_with "$build/build.log" "it does not build"
 fi
@@ -161,6 +175,19 @@ start_cpu() {
     start_vm -machine pc -m 32 -S -boot c \
         -drive "file=$work/boot.img,format=raw,if=ide" \
         -chardev "socket,id=debug,path=$work/vm.sock,server=on,wait=off" -gdb chardev:debug
+}
+
+# A machine on the network: it looks for its debugger at a UDP port of this one.
+start_kd() {
+    # those that Microsoft's documents use begin at 50000
+    net_port=$((50000 + $$ % 1000))
+    key=demo.of.kd.1
+    say "switching on a machine that looks for a debugger: KDNET, UDP port $net_port"
+    echo "   kd-target --link net:127.0.0.1:$net_port --key $key"
+    "$build/bin/kd-target" --link "net:127.0.0.1:$net_port" --key $key --poke 500 \
+        --control "$work/orders" >"$work/target.log" 2>&1 </dev/null &
+    vm=$!
+    wait_for_text 30 "$work/target.log" ready
 }
 
 # ---- the server: on the loopback, for files beneath one folder ----
@@ -245,7 +272,54 @@ expect() {
         fail "GDB did not see: $2"
 }
 
+# ---- a debugger of KD, which comes to a socket of kd and goes again ----
+
+start_bridge() {
+    link="kdsrv:server=@{tcp:server=127.0.0.1,port=$port},trans=@{net:port=$net_port,key=$key}"
+    say "starting kd, which has the link ready for any debugger"
+    echo "   kd -k '$link' --listen unix:$work/kd.sock"
+    "$build/bin/kd" --plugin-dir "$build/plugins-0" -k "$link" --listen "unix:$work/kd.sock" \
+        2>"$work/kd.log" </dev/null &
+    bridge=$!
+    wait_for_text 30 "$work/kd.log" 'listening on '
+}
+
+# debug ORDER...
+debug() {
+    status=0
+    "$build/bin/kd-debugger" --connect "$work/kd.sock" "$@" >"$work/part" 2>&1 || status=$?
+    sed 's/^/   /' "$work/part"
+    cat "$work/part" >>"$work/transcript"
+    [ $status -eq 0 ] || fail_with "$work/kd.log" "the debugger ended with $status"
+}
+
+expect_line() {
+    grep -q "^$1" "$work/transcript" || fail "the debugger did not see: $2"
+}
+
 # ---- the tours ----
+
+tour_kd() {
+    start_bridge
+    say "a debugger comes: what runs there, memory, a register, a breakpoint"
+    debug attach version 'read pattern 65536' 'write scratch 5000' context set-rax 'bp tick' \
+        continue wait 'clear 1'
+    say "it has gone; the machine still stands there, which the next one sees at once"
+    debug attach context continue
+    say "the next one breaks in, and starts the machine anew"
+    debug attach reboot wait version continue
+    say "what kd was told meanwhile:"
+    sed 's/^/   /' "$work/kd.log"
+    kill "$bridge"
+    wait "$bridge" || true
+    bridge=
+    expect_line 'version: 15.19041' "the kernel's version"
+    expect_line 'read: 65536 bytes' "the machine's memory"
+    expect_line 'bp: 1 ' "its breakpoint"
+    expect_line 'wait: .* code 80000003 at fffff80000020200' "the breakpoint's hit"
+    expect_line 'context: .* rax 6262626269696969' "the register after the debugger had changed"
+    grep -q 'restarted' "$work/kd.log" || fail "the machine's restart was not told"
+}
 
 tour_kernel() {
     cat >"$work/first.gdb" <<'GDB'
@@ -339,15 +413,16 @@ GDB
 
 start_$kind
 start_server
-if [ $kind = kernel ]; then
-    start_gdb "$kernel/vmlinux"
-else
-    start_gdb
-fi
+case $kind in
+kernel) start_gdb "$kernel/vmlinux" ;;
+cpu) start_gdb ;;
+esac
 tour_$kind
 stop_server
 if [ $kind = kernel ]; then
     say "the demo passed: GDB read, wrote, stopped and left a Linux kernel at its serial port"
+elif [ $kind = kd ]; then
+    say "the demo passed: three debuggers of KD, one after the other, at a machine on the network"
 else
     say "the demo passed: GDB read, stepped and stopped the CPU of the virtual machine"
 fi
