@@ -31,10 +31,9 @@ struct _FwLink {
     guint depth;      /* of calls into the mailbox: afterwards the clock is set */
     uint64_t guid;    /* of the node that was there last; 0: none was */
     gboolean is_present;
-    gint64 found_us;        /* when it was present last */
-    gint64 restarted_us;    /* when a restart was told */
-    gboolean has_restarted; /* to be told when it is present */
-    char *trouble;          /* (nullable): what was said last about the search */
+    gint64 found_us;     /* when it was present last */
+    gint64 restarted_us; /* when a restart was told */
+    char *trouble;       /* (nullable): what was said last about the search */
     /* what the mailbox got last */
     uint8_t packet[FW_OUTBOX_PACKET_MAX_BYTES];
     size_t packet_bytes;
@@ -143,27 +142,21 @@ on_mailbox_sent(gboolean is_taken, void *user)
     link->is_taken = FALSE;
 }
 
+/* Also while it is thought to be lost: what it was asked before is not to be asked again. */
 static void
-tell_restart(FwLink *link)
+on_mailbox_restarted(void *user)
 {
+    FwLink *link = user;
     gint64 now_us = g_get_monotonic_time();
-    link->has_restarted = FALSE;
+    if (link->port == NULL) {
+        return;
+    }
     if (link->restarted_us == 0 || now_us - link->restarted_us >= STABLE_US) {
         link->restarted_us = now_us;
         kd_link_port_note(link->port, "the target on channel %u has restarted", link->channel);
     }
     if (link->port != NULL) {
         kd_link_port_restarted(link->port);
-    }
-}
-
-static void
-on_mailbox_restarted(void *user)
-{
-    FwLink *link = user;
-    link->has_restarted = TRUE;
-    if (link->port != NULL && link->is_present) {
-        tell_restart(link);
     }
 }
 
@@ -182,9 +175,6 @@ on_mailbox_found(const FwBlock *block, void *user)
                       fw_node_get_path(link->node));
     if (link->port != NULL) {
         kd_link_port_set_present(link->port, TRUE);
-    }
-    if (link->port != NULL && link->has_restarted) {
-        tell_restart(link);
     }
     if (link->port != NULL) {
         kd_link_port_ready(link->port);

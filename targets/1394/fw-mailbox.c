@@ -51,6 +51,7 @@ struct FwMailbox {
     uint32_t chunk_bytes;
     gboolean is_awaited; /* the target has taken something and said nothing since */
     gboolean is_polled;  /* the inbox was just seen to be empty */
+    gboolean is_watched; /* since it was seen to be full the outbox was looked at */
     FwPlace place;
     FwInbox inbox;
     FwOutbox outbox;
@@ -111,6 +112,15 @@ pace(FwMailbox *mailbox, gint64 now_us)
     wait_for(mailbox, fw_pace_get_wait_us(now_us - mailbox->active_us, is_awaited), now_us);
 }
 
+/* A target takes a request before it answers, and so it is to be told. */
+static gboolean
+is_answer_first(const FwMailbox *mailbox)
+{
+    return mailbox->inbox.step == FW_INBOX_READ && mailbox->inbox.n_read == 0 &&
+           !mailbox->is_watched &&
+           (mailbox->outbox.step == FW_OUTBOX_WATCH || mailbox->outbox.step == FW_OUTBOX_CHECK);
+}
+
 /* Whatever the target has to say is taken before it gets something new: it counts its packet as
  * received when it finds ours. */
 static Asked
@@ -122,8 +132,10 @@ choose(const FwMailbox *mailbox)
     case FW_PLACE_PLANT:
         return ASKED_PLACE;
     case FW_PLACE_SURE:
-        return mailbox->is_polled && mailbox->outbox.step != FW_OUTBOX_IDLE ? ASKED_OUTBOX
-                                                                            : ASKED_INBOX;
+        return is_answer_first(mailbox) ||
+                       (mailbox->is_polled && mailbox->outbox.step != FW_OUTBOX_IDLE)
+                   ? ASKED_OUTBOX
+                   : ASKED_INBOX;
     case FW_PLACE_NONE:
     case FW_PLACE_STALE:
     default:
@@ -287,6 +299,7 @@ receive(FwMailbox *mailbox, gint64 now_us)
 static void
 take_inbox(FwMailbox *mailbox, const uint8_t *bytes, size_t len_bytes, gint64 now_us)
 {
+    mailbox->is_watched = mailbox->is_watched && mailbox->inbox.step == FW_INBOX_READ;
     switch (fw_inbox_answer(&mailbox->inbox, bytes, len_bytes)) {
     case FW_INBOX_EMPTY:
         take_empty(mailbox, now_us);
@@ -312,9 +325,12 @@ take_inbox(FwMailbox *mailbox, const uint8_t *bytes, size_t len_bytes, gint64 no
 static void
 take_outbox(FwMailbox *mailbox, const uint8_t *bytes, size_t len_bytes, gint64 now_us)
 {
+    mailbox->is_watched = TRUE;
     switch (fw_outbox_answer(&mailbox->outbox, bytes, len_bytes, now_us)) {
     case FW_OUTBOX_FULL:
-        pace(mailbox, now_us);
+        if (mailbox->inbox.step == FW_INBOX_LOOK) {
+            pace(mailbox, now_us);
+        }
         break;
     case FW_OUTBOX_POSTED:
         mailbox->active_us = now_us;

@@ -108,19 +108,28 @@ static const FwNodeFuncs node_funcs = {
 
 /* ---- looking for nodes ----------------------------------------------------------------------- */
 
+static size_t
+read_attribute(const char *name, const char *attribute, void *bytes, size_t len_bytes)
+{
+    g_autofree char *path = g_build_filename(SYS_FOLDER, name, attribute, NULL);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd >= 0 ? read(fd, bytes, len_bytes) : -1;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return len > 0 ? (size_t)len : 0;
+}
+
 /* What the kernel has in memory, and shows to everybody */
 static gboolean
 has_target_rom(const char *name)
 {
     uint32_t rom[FW_ROM_MAX_QUADLETS] = {0};
+    char is_local = '0';
     FwRom found;
-    g_autofree char *path = g_build_filename(SYS_FOLDER, name, "config_rom", NULL);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t len = fd >= 0 ? read(fd, rom, sizeof rom) : -1;
-    if (fd >= 0) {
-        close(fd);
-    }
-    return len > 0 && fw_rom_parse(rom, (size_t)len / 4, &found, NULL);
+    (void)read_attribute(name, "is_local", &is_local, 1);
+    size_t len = read_attribute(name, "config_rom", rom, sizeof rom);
+    return is_local != '1' && fw_rom_parse(rom, len / 4, &found, NULL);
 }
 
 static Sought *
