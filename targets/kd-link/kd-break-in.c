@@ -4,6 +4,8 @@
 
 /* A break-in that is still there when the target has halted halts it once more later on. */
 #define BETWEEN_US (1 * G_USEC_PER_SEC)
+/* A target that has just come says within this time that it has halted, if it has. */
+#define SETTLE_US (500 * G_TIME_SPAN_MILLISECOND)
 /* After the first */
 #define REPEATS_MAX 5
 
@@ -31,6 +33,18 @@ kd_break_in_end(KdBreakIn *break_in)
 }
 
 /**
+ * kd_break_in_hold:
+ *
+ * The target has just come: if it has halted already it says so first, and a break-in would halt it
+ * once more later on.
+ */
+void
+kd_break_in_hold(KdBreakIn *break_in, gint64 now_us)
+{
+    break_in->held_until_us = now_us + SETTLE_US;
+}
+
+/**
  * kd_break_in_get_due_us:
  *
  * Returns: when a target that runs is to be asked; 0: now; -1: not at all
@@ -41,7 +55,8 @@ kd_break_in_get_due_us(const KdBreakIn *break_in)
     if (!break_in->is_wanted) {
         return -1;
     }
-    return break_in->sent_us >= 0 ? break_in->sent_us + BETWEEN_US : 0;
+    return MAX(break_in->sent_us >= 0 ? break_in->sent_us + BETWEEN_US : 0,
+               break_in->held_until_us);
 }
 
 /**

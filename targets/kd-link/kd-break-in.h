@@ -13,9 +13,11 @@ typedef struct {
     gboolean is_wanted;
     unsigned n_left; /* how often it will be sent yet */
     gint64 sent_us;  /* the last; -1: never */
+    gint64 held_until_us;
 } KdBreakIn;
 
 void kd_break_in_ask(KdBreakIn *break_in);
 void kd_break_in_end(KdBreakIn *break_in);
+void kd_break_in_hold(KdBreakIn *break_in, gint64 now_us);
 gint64 kd_break_in_get_due_us(const KdBreakIn *break_in);
 void kd_break_in_sent(KdBreakIn *break_in, gint64 now_us);

@@ -298,7 +298,14 @@ kd_link_layer_client_ready(KdLinkLayer *layer, gint64 now_us)
 void
 kd_link_layer_set_target(KdLinkLayer *layer, gboolean is_there, gint64 now_us)
 {
+    gboolean was_there = kd_target_side_is_there(layer->target);
+
     kd_target_side_set_there(layer->target, is_there);
+    if (is_there && !was_there && layer->break_in.is_wanted &&
+        layer->state == KD_TARGET_STATE_UNKNOWN) {
+        kd_break_in_hold(&layer->break_in, now_us);
+        kd_target_side_reset(layer->target);
+    }
     flush(layer, now_us);
 }
 
@@ -394,6 +401,7 @@ kd_link_layer_target_restarted(KdLinkLayer *layer, gint64 now_us)
     kd_unattended_clear(&layer->question);
     if (layer->break_in.is_wanted) {
         kd_break_in_ask(&layer->break_in);
+        kd_break_in_hold(&layer->break_in, now_us);
     }
     if (was_heard) {
         kd_client_side_reset(layer->client, FALSE, now_us);

@@ -98,3 +98,39 @@ kd_payload_has_reply(const KdPacket *packet)
     return packet->type == KD_PACKET_STATE_MANIPULATE && !kd_payload_is_resuming(packet) &&
            api != KD_API_SWITCH_PROCESSOR && api != KD_API_CLEAR_ALL_BREAKPOINTS;
 }
+
+/**
+ * kd_payload_may_repeat:
+ * @packet: for the target
+ *
+ * Returns: whether a target that carries it out twice in a row is as it was after the first time,
+ *    and replies the same. Ports and breakpoints are not like that
+ */
+gboolean
+kd_payload_may_repeat(const KdPacket *packet)
+{
+    if (packet->type != KD_PACKET_STATE_MANIPULATE) {
+        return FALSE;
+    }
+    switch (kd_payload_get_api(packet)) {
+    case KD_API_READ_VIRTUAL:
+    case KD_API_WRITE_VIRTUAL:
+    case KD_API_GET_CONTEXT:
+    case KD_API_SET_CONTEXT:
+    case KD_API_READ_CONTROL:
+    case KD_API_WRITE_CONTROL:
+    case KD_API_READ_PHYSICAL:
+    case KD_API_WRITE_PHYSICAL:
+    case KD_API_GET_VERSION:
+    case KD_API_READ_MSR:
+    case KD_API_WRITE_MSR:
+    case KD_API_SEARCH:
+    case KD_API_FILL:
+    case KD_API_QUERY_MEMORY:
+    case KD_API_GET_CONTEXT_EX:
+    case KD_API_SET_CONTEXT_EX:
+        return TRUE;
+    default:
+        return FALSE;
+    }
+}

@@ -3,6 +3,8 @@
 #include "kd-target-side.h"
 
 #include "kd-dialect-rules.h"
+#include "kd-payload.h"
+#include "kd-seen-list.h"
 #include "kd-stored-packet.h"
 
 /* A request that is not acknowledged is repeated so often, then dropped. */
@@ -15,14 +17,6 @@
 /* Where there is no RESEND, a damaged packet is left where it is so often: reading it again may do.
  */
 #define DAMAGES_MAX 5
-
-/* What is remembered of a packet to know it again */
-typedef struct {
-    uint32_t id;
-    uint32_t checksum;
-    uint16_t type;
-    uint16_t payload_bytes;
-} Print;
 
 struct KdTargetSide {
     KdDialect dialect;
@@ -39,6 +33,9 @@ struct KdTargetSide {
     gboolean is_due;       /* it is to be sent now */
     gboolean is_sent;      /* once at least */
     gboolean is_repeating; /* without ACKs: it was taken, but the target wants it again */
+    gboolean is_repeated;  /* it is or was on its way more than once */
+    gboolean is_cut;       /* the repetition came while the target waited for an ACK */
+    gboolean is_id_used;   /* an ACK has come for the id that it had, and it is to go once more */
     gint64 sent_us;
     gint64 repeat_us;
     gint64 give_up_us;
@@ -52,9 +49,7 @@ struct KdTargetSide {
     gboolean owes_break_in;
     unsigned n_damages; /* in a row */
 
-    Print prints[KD_DIALECT_REMEMBERED_MAX];
-    unsigned n_prints;
-    unsigned newest;
+    KdSeenList seen;
     uint64_t n_sent;
     uint64_t n_repeated;
 };
@@ -138,7 +133,7 @@ refresh_ids(KdTargetSide *side)
 {
     if (side->rules->id_step == 0) {
         side->next_id = side->rules->first_id;
-        side->n_prints = 0;
+        side->seen.n = 0;
     }
     side->is_due = side->has_request;
 }
@@ -152,7 +147,7 @@ void
 kd_target_side_start_over(KdTargetSide *side)
 {
     side->next_id = side->rules->first_id;
-    side->n_prints = 0;
+    side->seen.n = 0;
     side->n_damages = 0;
     side->owes_ack = FALSE;
     side->owes_resend = FALSE;
@@ -181,6 +176,9 @@ kd_target_side_request(KdTargetSide *side, const KdPacket *packet, gboolean is_e
     side->is_due = TRUE;
     side->is_sent = FALSE;
     side->is_repeating = FALSE;
+    side->is_repeated = FALSE;
+    side->is_cut = FALSE;
+    side->is_id_used = FALSE;
     side->repeat_us = -1;
     side->give_up_us = now_us + (REPEATS_MAX + 1) * REPEAT_US;
 }
@@ -260,6 +258,16 @@ kd_target_side_drop_request(KdTargetSide *side)
     side->is_repeating = FALSE;
 }
 
+static void
+count_on(KdTargetSide *side)
+{
+    if (side->rules->id_step == 0) {
+        side->next_id ^= 1;
+    } else {
+        side->next_id += side->rules->id_step;
+    }
+}
+
 /**
  * kd_target_side_take_request:
  *
@@ -268,12 +276,31 @@ kd_target_side_drop_request(KdTargetSide *side)
 void
 kd_target_side_take_request(KdTargetSide *side)
 {
-    if (side->rules->id_step == 0) {
-        side->next_id ^= 1;
-    } else {
-        side->next_id += side->rules->id_step;
+    if (!side->is_id_used) {
+        count_on(side);
     }
     kd_target_side_drop_request(side);
+}
+
+/* A target that waits for an ACK of its own and hears a request asks for it again, and counts what
+ * it waits about as taken. If that was the reply to this request, and got lost on its way, it will
+ * never come: a request that does no harm twice goes once more then, unless the reply comes yet. */
+static gboolean
+ask_once_more(KdTargetSide *side, gint64 now_us)
+{
+    KdPacket request = kd_stored_packet_get(&side->request);
+
+    if (!side->is_cut || !kd_payload_may_repeat(&request)) {
+        return FALSE;
+    }
+    count_on(side);
+    side->is_id_used = TRUE;
+    side->is_cut = FALSE;
+    side->is_repeated = FALSE;
+    side->is_due = FALSE;
+    side->repeat_us = now_us + REPEAT_US;
+    side->give_up_us = now_us + (REPEATS_MAX + 1) * REPEAT_US;
+    return TRUE;
 }
 
 /* ---- what the target says ---- */
@@ -281,6 +308,7 @@ kd_target_side_take_request(KdTargetSide *side)
 static void
 hear_resend(KdTargetSide *side, gint64 now_us)
 {
+    side->is_cut = side->is_cut || side->is_repeated;
     if (side->has_request && side->is_sent && !side->is_due) {
         if (now_us - side->sent_us >= RESEND_US) {
             side->is_due = TRUE;
@@ -322,24 +350,26 @@ kd_target_side_hear_control(KdTargetSide *side, const KdPacket *packet, gint64 n
         refresh_ids(side);
         return KD_TARGET_SAID_RESET;
     }
-    if (!side->has_request || !side->is_sent ||
+    if (!side->has_request || !side->is_sent || side->is_id_used ||
         ((packet->id ^ side->next_id) & ~(side->rules->id_step == 0 ? KD_PACKET_SYNC_ID : 0u)) !=
             0) {
+        return KD_TARGET_SAID_NOTHING;
+    }
+    if (ask_once_more(side, now_us)) {
         return KD_TARGET_SAID_NOTHING;
     }
     kd_target_side_take_request(side);
     return KD_TARGET_SAID_ACK;
 }
 
-static Print
-print_of(const KdTargetSide *side, const KdPacket *packet)
+/* Without what may differ when a packet comes again. */
+static KdPacket
+get_bare(const KdTargetSide *side, const KdPacket *packet)
 {
-    return (Print){
-        .id = side->rules->id_step == 0 ? packet->id & ~KD_PACKET_SYNC_ID : packet->id,
-        .checksum = packet->checksum,
-        .type = packet->type,
-        .payload_bytes = (uint16_t)packet->payload_bytes,
-    };
+    KdPacket bare = *packet;
+
+    bare.id = side->rules->id_step == 0 ? packet->id & ~KD_PACKET_SYNC_ID : packet->id;
+    return bare;
 }
 
 /**
@@ -354,17 +384,9 @@ print_of(const KdTargetSide *side, const KdPacket *packet)
 gboolean
 kd_target_side_is_duplicate(const KdTargetSide *side, const KdPacket *packet)
 {
-    Print print = print_of(side, packet);
+    KdPacket bare = get_bare(side, packet);
 
-    for (unsigned i = 0; i < side->n_prints; i++) {
-        const Print *old = &side->prints[i];
-
-        if (old->id == print.id && old->checksum == print.checksum && old->type == print.type &&
-            old->payload_bytes == print.payload_bytes) {
-            return TRUE;
-        }
-    }
-    return FALSE;
+    return kd_seen_list_has(&side->seen, &bare);
 }
 
 /**
@@ -380,12 +402,8 @@ kd_target_side_remember(KdTargetSide *side, const KdPacket *packet)
     if (side->rules->id_step == 0 && (packet->id & KD_PACKET_SYNC_ID) != 0) {
         refresh_ids(side);
     }
-    if (side->n_prints < side->rules->n_remembered) {
-        side->newest = side->n_prints++;
-    } else {
-        side->newest = (side->newest + 1) % side->rules->n_remembered;
-    }
-    side->prints[side->newest] = print_of(side, packet);
+    KdPacket bare = get_bare(side, packet);
+    kd_seen_list_add(&side->seen, &bare, side->rules->n_remembered);
 }
 
 /**
@@ -502,6 +520,8 @@ put_request(KdTargetSide *side, gint64 now_us)
         return KD_REQUEST_PENDING;
     }
     side->n_repeated += side->is_sent || side->is_repeating;
+    side->is_repeated = side->is_sent && !side->is_id_used;
+    side->is_id_used = FALSE;
     side->is_sent = TRUE;
     side->sent_us = now_us;
     side->repeat_us = now_us + REPEAT_US;

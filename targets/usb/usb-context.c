@@ -160,8 +160,7 @@ set_paused(UsbContext *context, gboolean is_paused)
         watch->host->watch_set(watch->watch, is_paused ? 0 : watch->ready);
     }
     context->is_paused = is_paused;
-    /* Until something comes of it, one turn in each pause. */
-    context->n_idle_turns = N_IDLE_TURNS;
+    context->n_idle_turns = 0;
 }
 
 /* ---- turns ----------------------------------------------------------------------------------- */

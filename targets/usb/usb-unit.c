@@ -4,7 +4,6 @@
 
 #include "usb-bootstrap.h"
 #include "usb-name.h"
-#include "usb-sysfs.h"
 
 #include <string.h>
 
@@ -347,7 +346,7 @@ on_ended(UsbEnd why, void *user)
         unit->is_gone = TRUE;
     } else {
         g_clear_error(&unit->error);
-        unit->error = g_error_new(G_IO_ERROR, G_IO_ERROR_FAILED, "%s: nothing passes", unit->label);
+        unit->error = g_error_new(G_IO_ERROR, G_IO_ERROR_FAILED, "nothing passes");
     }
     usb_unit_give_back(unit, why != USB_END_GONE, NULL, NULL);
     notify(unit);
@@ -387,22 +386,6 @@ usb_unit_may_be_asked(const UsbUnit *unit, gint64 now_us)
            now_us >= unit->retry_us;
 }
 
-/* A driver of the kernel is left where it is, but named. */
-static void
-look_for_driver(UsbUnit *unit)
-{
-    if (!g_error_matches(unit->error, KD_ERROR, KD_ERROR_BUSY)) {
-        return;
-    }
-    g_autofree char *driver = usb_sysfs_find_driver(unit->place, unit->interface.number);
-    if (driver != NULL && strcmp(driver, "usbfs") != 0) {
-        g_clear_error(&unit->error);
-        unit->error =
-            g_error_new(KD_ERROR, KD_ERROR_BUSY,
-                        "it is in the hands of the kernel's driver %s: unbind that", driver);
-    }
-}
-
 /**
  * usb_unit_ask:
  *
@@ -416,7 +399,6 @@ usb_unit_ask(UsbUnit *unit, gint64 now_us)
     unit->pipe = usb_pipe_open(unit->context, unit->device, &unit->interface, &asking_funcs, unit,
                                &unit->error);
     if (unit->pipe == NULL) {
-        look_for_driver(unit);
         g_prefix_error(&unit->error, "%s: ", unit->label);
         retry_later(unit);
         return;

@@ -82,8 +82,28 @@ test_kept(KdLayerStage *stage, gconstpointer dialect)
     kd_layer_stage_pass(stage, 60000 * MS);
     kd_layer_stage_expect_target_silence(stage);
     kd_link_layer_set_target(stage->layer, TRUE, stage->now_us);
-    kd_link_layer_target_restarted(stage->layer, stage->now_us);
+    kd_layer_stage_expect_target_control(stage, KD_PACKET_RESET, NET_ID);
+    kd_layer_stage_pass(stage, 499 * MS);
+    kd_layer_stage_expect_target_silence(stage);
+    kd_layer_stage_pass(stage, 1 * MS);
     kd_layer_stage_expect_target_break_in(stage);
+}
+
+/* It would halt once more behind the next continue. */
+static void
+test_came_halted(KdLayerStage *stage, gconstpointer dialect)
+{
+    kd_link_layer_set_target(stage->layer, FALSE, stage->now_us);
+    break_in(stage);
+    kd_link_layer_set_target(stage->layer, TRUE, stage->now_us);
+    if (GPOINTER_TO_INT(dialect) != KD_DIALECT_1394) {
+        kd_layer_stage_expect_target_control(
+            stage, KD_PACKET_RESET, GPOINTER_TO_INT(dialect) == KD_DIALECT_NET ? NET_ID : 0);
+    }
+    kd_layer_stage_pass(stage, 100 * MS);
+    kd_layer_stage_say(stage, EVENT, kd_stage_event(STAGE_EXCEPTION, 2));
+    kd_layer_stage_pass(stage, 10000 * MS);
+    kd_layer_stage_expect_target_silence(stage);
 }
 
 static void
@@ -194,6 +214,9 @@ main(int argc, char **argv)
     ADD("ends-when-the-target-halts", NET, set_up_running, test_halts);
     ADD("is-sent-once-a-second-at-most", NET, set_up_running, test_once_a_second);
     ADD("is-kept-for-a-target-that-is-not-there-yet", NET, set_up, test_kept);
+    ADD("is-not-for-a-target-that-comes-and-has-halted/net", NET, set_up, test_came_halted);
+    ADD("is-not-for-a-target-that-comes-and-has-halted/usb", USB, set_up, test_came_halted);
+    ADD("is-not-for-a-target-that-comes-and-has-halted/1394", 1394, set_up, test_came_halted);
     ADD("of-a-halted-target-does-nothing", NET, set_up_halted, test_halted_seen);
     ADD("of-a-halted-target-shows-what-was-not-acknowledged", NET, set_up_running,
         test_halted_unseen);

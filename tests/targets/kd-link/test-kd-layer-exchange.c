@@ -201,6 +201,66 @@ test_resend_storm(KdLayerStage *stage, gconstpointer dialect)
     kd_layer_stage_expect_client_silence(stage);
 }
 
+/* Its ACK and the reply were lost. The repetition comes to a target that waits for the ACK of the
+ * reply, and takes that for said. */
+static void
+lose_reply(KdLayerStage *stage, uint32_t api)
+{
+    kd_layer_stage_client_data(stage, REQUEST, CLIENT_ID, kd_stage_request(api, 1));
+    for (guint i = 0; i < 2; i++) {
+        kd_layer_stage_expect_target_data(stage, REQUEST, NET_ID, kd_stage_request(api, 1));
+        kd_layer_stage_pass(stage, i == 0 ? 500 * MS : 10 * MS);
+    }
+    kd_layer_stage_target_control(stage, KD_PACKET_RESEND, 0);
+    kd_layer_stage_take(stage, REQUEST, kd_stage_request(api, 1));
+}
+
+static void
+test_lost_reply(KdLayerStage *stage, gconstpointer dialect)
+{
+    (void)dialect;
+    lose_reply(stage, STAGE_READ);
+    kd_layer_stage_pass(stage, 499 * MS);
+    kd_layer_stage_expect_target_silence(stage);
+    kd_layer_stage_pass(stage, 1 * MS);
+    kd_layer_stage_expect_target_data(stage, REQUEST, NET_ID + 2, kd_stage_request(STAGE_READ, 1));
+    kd_layer_stage_expect_client_silence(stage);
+    kd_layer_stage_target_control(stage, KD_PACKET_ACK, NET_ID + 2);
+    kd_layer_stage_say(stage, REPLY, kd_stage_request(STAGE_READ, 2));
+    kd_layer_stage_expect_client_control(stage, KD_PACKET_ACK, CLIENT_ID);
+    kd_layer_stage_see(stage, REPLY, CLIENT_ID ^ 1, kd_stage_request(STAGE_READ, 2));
+    kd_layer_stage_pass(stage, 10000 * MS);
+    kd_layer_stage_expect_target_silence(stage);
+    ask(stage, CLIENT_ID ^ 1, 3);
+    kd_layer_stage_expect_target_data(stage, REQUEST, NET_ID + 4, kd_stage_request(STAGE_READ, 3));
+}
+
+static void
+test_late_reply(KdLayerStage *stage, gconstpointer dialect)
+{
+    (void)dialect;
+    lose_reply(stage, STAGE_READ);
+    kd_layer_stage_pass(stage, 300 * MS);
+    kd_layer_stage_say(stage, REPLY, kd_stage_request(STAGE_READ, 2));
+    kd_layer_stage_expect_client_control(stage, KD_PACKET_ACK, CLIENT_ID);
+    kd_layer_stage_see(stage, REPLY, CLIENT_ID ^ 1, kd_stage_request(STAGE_READ, 2));
+    kd_layer_stage_pass(stage, 10000 * MS);
+    kd_layer_stage_expect_target_silence(stage);
+    ask(stage, CLIENT_ID ^ 1, 3);
+    kd_layer_stage_expect_target_data(stage, REQUEST, NET_ID + 2, kd_stage_request(STAGE_READ, 3));
+}
+
+/* What must not be done twice is left to the client. */
+static void
+test_lost_once(KdLayerStage *stage, gconstpointer dialect)
+{
+    (void)dialect;
+    lose_reply(stage, STAGE_WRITE_BREAKPOINT);
+    kd_layer_stage_pass(stage, 10000 * MS);
+    kd_layer_stage_expect_client_control(stage, KD_PACKET_ACK, CLIENT_ID);
+    kd_layer_stage_expect_target_silence(stage);
+}
+
 static void
 test_mailbox_resend(KdLayerStage *stage, gconstpointer dialect)
 {
@@ -397,6 +457,9 @@ main(int argc, char **argv)
     ADD("ack-with-another-id-is-none", NET, test_wrong_ack);
     ADD("resend-repeats-the-request", NET, test_resend);
     ADD("storm-of-resends-does-not-repeat-more-than-each-10-ms", NET, test_resend_storm);
+    ADD("request-whose-reply-the-target-gave-up-goes-once-more", NET, test_lost_reply);
+    ADD("request-whose-reply-comes-late-does-not-go-once-more", NET, test_late_reply);
+    ADD("request-that-does-harm-does-not-go-once-more", NET, test_lost_once);
     ADD("resend-repeats-what-the-mailbox-took", 1394, test_mailbox_resend);
     ADD("request-again-after-its-ack-is-acknowledged-and-dropped", NET, test_duplicate);
     ADD("reply-to-a-request-that-was-given-up-is-dropped", NET, test_given_up);
