@@ -132,6 +132,23 @@ kd_e2e_debug_run_script(KdE2eDebug *debug, gsize read_bytes)
 }
 
 /**
+ * kd_e2e_debug_expect_lines:
+ *
+ * Says that two transcripts are equal, line by line: a failure shows where they part.
+ */
+void
+kd_e2e_debug_expect_lines(const char *transcript, const char *expected)
+{
+    g_auto(GStrv) lines = g_strsplit(transcript, "\n", 0);
+    g_auto(GStrv) expected_lines = g_strsplit(expected, "\n", 0);
+
+    for (guint i = 0; lines[i] != NULL && expected_lines[i] != NULL; i++) {
+        g_assert_cmpstr(lines[i], ==, expected_lines[i]);
+    }
+    g_assert_cmpuint(g_strv_length(lines), ==, g_strv_length(expected_lines));
+}
+
+/**
  * kd_e2e_debug_expect_script:
  * @read_bytes: how much memory is read; 0: 1 MiB
  *
@@ -144,7 +161,7 @@ kd_e2e_debug_expect_script(KdE2eDebug *debug, gsize read_bytes)
     g_autofree char *transcript = kd_e2e_debug_run_script(debug, read_bytes);
     g_autofree char *expected = kd_debugger_script_get_expected(&script);
 
-    g_assert_cmpstr(transcript, ==, expected);
+    kd_e2e_debug_expect_lines(transcript, expected);
 }
 
 typedef struct {

@@ -22,6 +22,7 @@ void kd_e2e_debug_free(KdE2eDebug *debug);
 KdDebugger *kd_e2e_debug_open(void *debug, GError **error);
 KdDebugger *kd_e2e_debug_attach(KdE2eDebug *debug, KdDebuggerManner manner, KdDebuggerStop *stop);
 char *kd_e2e_debug_run_script(KdE2eDebug *debug, gsize read_bytes);
+void kd_e2e_debug_expect_lines(const char *transcript, const char *expected);
 void kd_e2e_debug_expect_script(KdE2eDebug *debug, gsize read_bytes);
 void kd_e2e_debug_expect_scripts(const KdE2eStage *stage, GPtrArray *targets, gsize read_bytes);
 void kd_e2e_debug_expect_memory(KdDebugger *debugger, gsize len_bytes);

@@ -173,6 +173,26 @@ kd_e2e_target_new_pty(const KdE2eStage *stage, const char *name)
     return target;
 }
 
+static KdE2eTarget *
+start_net(const KdE2eStage *stage, const char *name, const char *key, guint net_port,
+          guint way_port, const char *const *options)
+{
+    g_autofree char *link = g_strdup_printf("net:127.0.0.1:%u", way_port);
+    g_autoptr(GPtrArray) all = g_ptr_array_new();
+    KdE2eTarget *target;
+
+    g_ptr_array_add(all, (gpointer) "--key");
+    g_ptr_array_add(all, (gpointer)key);
+    for (; options != NULL && *options != NULL; options++) {
+        g_ptr_array_add(all, (gpointer)*options);
+    }
+    g_ptr_array_add(all, NULL);
+    target = start(stage, name, link, (const char *const *)all->pdata);
+    target->trans = g_strdup_printf("net:port=%u,key=%s", net_port, key);
+    target->net_port = net_port;
+    return target;
+}
+
 /**
  * kd_e2e_target_new_net_at:
  * @key: w.x.y.z
@@ -187,11 +207,27 @@ KdE2eTarget *
 kd_e2e_target_new_net_at(const KdE2eStage *stage, const char *name, const char *key, guint net_port,
                          guint way_port)
 {
-    g_autofree char *link = g_strdup_printf("net:127.0.0.1:%u", way_port);
-    g_autofree char *trans = g_strdup_printf("net:port=%u,key=%s", net_port, key);
-    KdE2eTarget *target = kd_e2e_target_new(stage, name, link, trans, "--key", key, NULL);
+    return start_net(stage, name, key, net_port, way_port, NULL);
+}
 
-    target->net_port = net_port;
+/**
+ * kd_e2e_target_new_net_with:
+ * @key: w.x.y.z
+ * @options: (nullable): more arguments of kd-target, up to %NULL
+ *
+ * A target with KDNET, on a port of its own.
+ *
+ * Returns: (transfer full): the target
+ */
+KdE2eTarget *
+kd_e2e_target_new_net_with(const KdE2eStage *stage, const char *name, const char *key,
+                           const char *const *options)
+{
+    int lock = -1;
+    guint port = kd_e2e_target_take_net_port(&lock);
+    KdE2eTarget *target = start_net(stage, name, key, port, port, options);
+
+    target->port_lock = lock;
     return target;
 }
 
@@ -199,19 +235,14 @@ kd_e2e_target_new_net_at(const KdE2eStage *stage, const char *name, const char *
  * kd_e2e_target_new_net:
  * @key: w.x.y.z
  *
- * A target with KDNET that finds its server at once, on a port of its own.
+ * A target with KDNET, on a port of its own.
  *
  * Returns: (transfer full): the target
  */
 KdE2eTarget *
 kd_e2e_target_new_net(const KdE2eStage *stage, const char *name, const char *key)
 {
-    int lock = -1;
-    guint port = kd_e2e_target_take_net_port(&lock);
-    KdE2eTarget *target = kd_e2e_target_new_net_at(stage, name, key, port, port);
-
-    target->port_lock = lock;
-    return target;
+    return kd_e2e_target_new_net_with(stage, name, key, NULL);
 }
 
 /**

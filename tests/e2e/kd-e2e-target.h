@@ -28,6 +28,8 @@ KdE2eTarget *kd_e2e_target_new(const KdE2eStage *stage, const char *name, const 
 KdE2eTarget *kd_e2e_target_new_pipe(const KdE2eStage *stage, const char *name);
 KdE2eTarget *kd_e2e_target_new_pty(const KdE2eStage *stage, const char *name);
 KdE2eTarget *kd_e2e_target_new_net(const KdE2eStage *stage, const char *name, const char *key);
+KdE2eTarget *kd_e2e_target_new_net_with(const KdE2eStage *stage, const char *name, const char *key,
+                                        const char *const *options);
 KdE2eTarget *kd_e2e_target_new_net_at(const KdE2eStage *stage, const char *name, const char *key,
                                       guint net_port, guint way_port);
 void kd_e2e_target_free(KdE2eTarget *target);

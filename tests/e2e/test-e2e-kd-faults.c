@@ -7,11 +7,12 @@
 #define READ_BYTES 65536u
 
 /* The target misuses its own datagrams, on both ways. The reboot in the script gives it another
- * source port. */
+ * source port. @retry_ms: how long it waits for an ACK */
 static void
-expect_script(KdE2eStage *stage, const char *faults)
+expect_script(KdE2eStage *stage, const char *faults, const char *retry_ms)
 {
-    g_autoptr(KdE2eTarget) target = kd_e2e_target_new_net(stage, "box", KEY);
+    const char *const options[] = {"--retry", retry_ms, NULL};
+    g_autoptr(KdE2eTarget) target = kd_e2e_target_new_net_with(stage, "box", KEY, options);
     g_autoptr(KdE2eDebug) debug = NULL;
     g_autofree char *order = g_strconcat("faults ", faults, NULL);
     g_autofree char *stat = NULL;
@@ -26,19 +27,19 @@ expect_script(KdE2eStage *stage, const char *faults)
                    (double)(g_get_monotonic_time() - began_us) / G_USEC_PER_SEC, stat);
 }
 
-#define CASE(name, faults)                                \
+#define CASE(name, faults, retry_ms)                      \
     static void name(KdE2eStage *stage, gconstpointer no) \
     {                                                     \
         (void)no;                                         \
-        expect_script(stage, faults);                     \
+        expect_script(stage, faults, retry_ms);           \
     }
 
-CASE(test_loss, "loss=5,duplicate=0,reorder=0,corrupt=0,delay=0")
-CASE(test_heavy_loss, "loss=20,duplicate=0,reorder=0,corrupt=0,delay=0")
-CASE(test_duplicates, "loss=0,duplicate=10,reorder=0,corrupt=0,delay=0")
-CASE(test_reorder, "loss=0,duplicate=0,reorder=5,corrupt=0,delay=0")
-CASE(test_corrupt, "loss=0,duplicate=0,reorder=0,corrupt=0.1,delay=0")
-CASE(test_all, "loss=5,duplicate=10,reorder=5,corrupt=0.1,delay=0")
+CASE(test_loss, "loss=5,duplicate=0,reorder=0,corrupt=0,delay=0", "500")
+CASE(test_heavy_loss, "loss=20,duplicate=0,reorder=0,corrupt=0,delay=0", "100")
+CASE(test_duplicates, "loss=0,duplicate=10,reorder=0,corrupt=0,delay=0", "500")
+CASE(test_reorder, "loss=0,duplicate=0,reorder=5,corrupt=0,delay=0", "500")
+CASE(test_corrupt, "loss=0,duplicate=0,reorder=0,corrupt=0.1,delay=0", "500")
+CASE(test_all, "loss=5,duplicate=10,reorder=5,corrupt=0.1,delay=0", "100")
 
 int
 main(int argc, char **argv)

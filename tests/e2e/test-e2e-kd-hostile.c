@@ -13,10 +13,10 @@
 #define READ_BYTES   65536u
 #define N_PER_SECOND 100000u
 /* The key of the canary: its words are nobody's */
-#define KEY         "kanar1env0gel.ze1s1g7.gr1ll3nf4nger.9x4q"
-#define FIRST_PART  "kanar1env0gel"
-#define SECOND_PART "gr1ll3nf4nger"
-#define WRONG_KEY   "kanar1env0gel.ze1s1g7.gr1ll3nf4nger"
+#define KEY         "kanar1env0ge.ze1s1g7.gr1ll3nf4nge.9x4q"
+#define FIRST_PART  "kanar1env0ge"
+#define SECOND_PART "gr1ll3nf4nge"
+#define WRONG_KEY   "kanar1env0ge.ze1s1g7.gr1ll3nf4nge"
 
 static const char *const loud[] = {"G_MESSAGES_DEBUG=all", NULL};
 

@@ -16,7 +16,7 @@
 /* Of those that nobody saw the last are kept; with what stands in front of each text */
 #define KEPT_BYTES 65536u
 #define MOST_KEPT  (KEPT_BYTES / KD_SIM_PRINT_BYTES)
-#define LEAST_KEPT (KEPT_BYTES / (KD_SIM_PRINT_BYTES + 64u))
+#define LEAST_KEPT (KEPT_BYTES / (KD_SIM_PRINT_BYTES + 80u))
 
 static void
 let_go(KdDebugger *debugger)

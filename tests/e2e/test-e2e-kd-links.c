@@ -5,6 +5,7 @@
 #include "kd-e2e-debug.h"
 #include "kd-e2e-socket.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #define KEY KD_E2E_NET_KEY
@@ -113,7 +114,7 @@ expect_script(KdDebuggerOpenFunc open, void *user)
     g_autofree char *expected = kd_debugger_script_get_expected(&script);
 
     g_assert_no_error(error);
-    g_assert_cmpstr(transcript, ==, expected);
+    kd_e2e_debug_expect_lines(transcript, expected);
 }
 
 static void
@@ -134,6 +135,58 @@ test_bare_net(KdE2eStage *stage, gconstpointer unused)
     expect_script(open_net, target);
 }
 
+/* ---- handed over in other ways ---- */
+
+/* A debugger that kd starts, with a profile as somebody would write it. */
+static void
+test_started(KdE2eStage *stage, gconstpointer unused)
+{
+    static const char profile[] = "[Debugger]\nNames=\nListen=unix\n"
+                                  "Arguments=--connect;${ADDRESS}\n";
+    g_autoptr(KdE2eTarget) target = kd_e2e_target_new_net(stage, "box", KEY);
+    g_autofree char *path = kd_e2e_stage_build_path(stage, "small.conf");
+    g_autofree char *option = g_strconcat("--profile=", path, NULL);
+    g_autofree char *debugger = g_build_filename(g_getenv("KD_BINDIR"), "kd-debugger", NULL);
+    g_autofree char *link = NULL;
+    g_autofree char *expected = kd_debugger_script_get_expected(NULL);
+    g_autoptr(KdE2eProgram) kd = NULL;
+    const char *said;
+
+    (void)unused;
+    g_assert_true(g_file_set_contents(path, profile, -1, NULL));
+    kd_e2e_stage_start(stage, NULL);
+    link = kd_e2e_stage_build_link(stage, target->trans);
+    kd =
+        kd_e2e_stage_run("kd", NULL, "-k", link, option, "--", debugger, "attach", "version", NULL);
+    g_assert_cmpint(kd_e2e_program_wait(kd), ==, 0);
+    said = kd_e2e_program_get_text(kd, KD_E2E_STDOUT);
+    g_assert_nonnull(strchr(said, '\n'));
+    g_assert_true(g_str_has_prefix(expected, said));
+}
+
+static void
+test_by_terminal(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autoptr(KdE2eTarget) target = kd_e2e_target_new_net(stage, "box", KEY);
+    g_autofree char *line = NULL;
+    g_autoptr(KdE2eProgram) kd = NULL;
+    g_autoptr(KdDebugger) debugger = NULL;
+    g_autoptr(GError) error = NULL;
+    KdDebuggerStop stop;
+    int terminal;
+
+    (void)unused;
+    kd_e2e_stage_start(stage, NULL);
+    kd = kd_e2e_stage_start_kd(stage, target->trans, "--pty", NULL);
+    line = kd_e2e_program_await(kd, KD_E2E_STDERR, "kd: pty /dev/");
+    terminal = open(strstr(line, "/dev/"), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    g_assert_cmpint(terminal, >=, 0);
+    debugger = kd_debugger_new(terminal, terminal);
+    (void)kd_debugger_attach(debugger, KD_DEBUGGER_ATTACH_ASKS, &stop, &error);
+    g_assert_no_error(error);
+    kd_e2e_debug_expect_memory(debugger, 65536);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -145,5 +198,7 @@ main(int argc, char **argv)
     kd_e2e_add("/e2e/kd-links/net-says-what-all-say-and-a-reboot-is-told", test_net);
     kd_e2e_add("/e2e/kd-links/net-inside-tls-says-what-all-say", test_net_ssl);
     kd_e2e_add("/e2e/kd-links/net-of-kd-itself-says-what-all-say", test_direct);
+    kd_e2e_add("/e2e/kd-links/net-reaches-a-debugger-that-kd-starts", test_started);
+    kd_e2e_add("/e2e/kd-links/net-reaches-a-debugger-on-a-terminal", test_by_terminal);
     return g_test_run();
 }

@@ -34,6 +34,8 @@
  * KdDebugger:
  * @patience_ms: for one answer
  * @stop: the last state change, as it came
+ * @is_asking: in kd_debugger_attach(): a target of KDNET that appears now is asked for its state
+ * change at once, because a break-in would wait in one that stands
  * @prints: what the target has printed
  * @n_prints: how often
  * @read_max_bytes: what one request may ask for
@@ -42,6 +44,7 @@ struct KdDebugger {
     KdDebuggerLink *link;
     guint patience_ms;
     GByteArray *stop;
+    gboolean is_asking;
     uint16_t processor;
     uint16_t processor_level;
     GString *prints;
@@ -254,6 +257,9 @@ await_stop(KdDebugger *debugger, gint64 deadline_us, KdDebuggerStop *stop, GErro
         case KD_DEBUGGER_HEARD_PACKET:
             break;
         default:
+            if (debugger->is_asking && !kd_debugger_link_reset(debugger->link, error)) {
+                return WAIT_ERROR;
+            }
             continue;
         }
         if (packet->is_control) {
@@ -384,15 +390,14 @@ kd_debugger_attach(KdDebugger *debugger, KdDebuggerManner manner, KdDebuggerStop
     if (manner == KD_DEBUGGER_ATTACH_LISTENS) {
         return kd_debugger_wait(debugger, debugger->patience_ms, stop, error);
     }
-    while (waited == WAIT_NOTHING) {
-        if (g_get_monotonic_time() >= deadline_us) {
-            return fail_attach(debugger, error);
-        }
+    debugger->is_asking = is_reset;
+    while (waited == WAIT_NOTHING && g_get_monotonic_time() < deadline_us) {
         waited = is_reset ? ask_by_reset(debugger, stop, error)
                           : ask_by_break_in(debugger, deadline_us, stop, error);
         is_reset = !is_reset;
     }
-    return waited == WAIT_STOP;
+    debugger->is_asking = FALSE;
+    return waited == WAIT_NOTHING ? fail_attach(debugger, error) : waited == WAIT_STOP;
 }
 
 /**
@@ -409,13 +414,10 @@ kd_debugger_break_in(KdDebugger *debugger, KdDebuggerStop *stop, GError **error)
     gint64 deadline_us = get_deadline_us(debugger->patience_ms);
     Waited waited = WAIT_NOTHING;
 
-    while (waited == WAIT_NOTHING) {
-        if (g_get_monotonic_time() >= deadline_us) {
-            return fail_attach(debugger, error);
-        }
+    while (waited == WAIT_NOTHING && g_get_monotonic_time() < deadline_us) {
         waited = ask_by_break_in(debugger, deadline_us, stop, error);
     }
-    return waited == WAIT_STOP;
+    return waited == WAIT_NOTHING ? fail_attach(debugger, error) : waited == WAIT_STOP;
 }
 
 /**
@@ -794,18 +796,25 @@ kd_debugger_continue(KdDebugger *debugger, GError **error)
 /**
  * kd_debugger_reboot:
  *
- * Lets the target start anew; kd_debugger_wait() tells when it has.
+ * Lets the target start anew; kd_debugger_wait() tells when it has. A target that does so at once
+ * cannot repeat an acknowledgement that was lost, so that one is not insisted on.
  *
- * Returns: whether it was acknowledged
+ * Returns: whether it was sent
  */
 gboolean
 kd_debugger_reboot(KdDebugger *debugger, GError **error)
 {
     uint8_t request[REQUEST_BYTES];
+    g_autoptr(GError) lost = NULL;
 
     begin_request(debugger, KD_DEBUGGER_API_REBOOT, request);
-    return kd_debugger_link_post(debugger->link, KD_DEBUGGER_MANIPULATE, request, sizeof request,
-                                 error);
+    if (kd_debugger_link_post(debugger->link, KD_DEBUGGER_MANIPULATE, request, sizeof request,
+                              &lost) ||
+        g_error_matches(lost, KD_DEBUGGER_ERROR, KD_DEBUGGER_ERROR_TIMEOUT)) {
+        return TRUE;
+    }
+    g_propagate_error(error, g_steal_pointer(&lost));
+    return FALSE;
 }
 
 /* ---- what came of it ---- */
