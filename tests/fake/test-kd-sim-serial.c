@@ -312,6 +312,57 @@ test_busy_carrier_is_tried_again(void)
     kd_sim_host_expect(host, KD_SIM_TYPE_STATE_CHANGE, FIRST);
 }
 
+/* A request with a few bytes changed, any type, any length */
+static size_t
+build_noise(KdSimHost *host, GRand *rand, uint8_t packet[static KD_SIM_PACKET_MAX_BYTES])
+{
+    static const uint8_t types[] = {KD_SIM_TYPE_MANIPULATE, KD_SIM_TYPE_DEBUG_IO,
+                                    KD_SIM_TYPE_FILE_IO};
+    uint8_t payload[KD_SIM_PAYLOAD_MAX_BYTES];
+    const size_t payload_bytes = (size_t)g_rand_int_range(rand, 0, 200);
+    for (size_t i = 0; i < sizeof payload; i++)
+        payload[i] = (uint8_t)g_rand_int(rand);
+    kd_sim_put32(payload, 0x3130 + (uint32_t)g_rand_int_range(rand, 0, 0x31));
+    if (g_rand_int_range(rand, 0, 2) == 0)
+        kd_sim_put64(payload + 16, KD_SIM_RAM_ADDRESS + g_rand_int(rand) % 0x500000);
+    size_t len_bytes = kd_sim_packet_build(host->dialect, types[g_rand_int_range(rand, 0, 3)],
+                                           host->in_id, payload, payload_bytes, packet);
+    if (g_rand_int_range(rand, 0, 8) == 0)
+        packet[g_rand_int_range(rand, 0, (gint32)len_bytes)] ^= 1;
+    return len_bytes;
+}
+
+static void
+expect_to_survive(KdSimDialect dialect)
+{
+    g_autoptr(KdSimHost) host = kd_sim_host_new(dialect, NULL);
+    g_autoptr(GRand) rand = g_rand_new_with_seed((guint32)dialect);
+    for (int i = 0; i < 3000; i++) {
+        uint8_t packet[KD_SIM_PACKET_MAX_BYTES];
+        size_t len_bytes = build_noise(host, rand, packet);
+        kd_sim_host_say(host, packet, len_bytes);
+        /* what it has sent last is taken, or it says it is */
+        while (host->out.length > 1)
+            g_bytes_unref(g_queue_pop_head(&host->out));
+        kd_sim_host_pass_time(host, g_rand_int_range(rand, 0, 20000));
+        GBytes *last = g_queue_peek_tail(&host->out);
+        if (last != NULL)
+            kd_sim_host_say_control(
+                host, KD_SIM_TYPE_ACK,
+                kd_sim_get32((const uint8_t *)g_bytes_get_data(last, NULL) + 8) & ~KD_SIM_SYNC_ID);
+        host->in_id = g_rand_int_range(rand, 0, 2) == 0 ? KD_SIM_INITIAL_ID : ODD;
+        kd_sim_host_say(host, "b", g_rand_int_range(rand, 0, 4) == 0);
+    }
+    g_assert_cmpuint(kd_sim_machine_get_stat(host->machine)->requests, >, 100);
+}
+
+static void
+test_noise_breaks_nothing(void)
+{
+    expect_to_survive(KD_SIM_DIALECT_SERIAL);
+    expect_to_survive(KD_SIM_DIALECT_USB);
+}
+
 #define ADD(name, function) \
     g_test_add("/sim/serial/" name, KdSimHost *, NULL, set_up, function, tear_down)
 
@@ -344,6 +395,7 @@ main(int argc, char **argv)
     ADD("host-that-comes-back-is-welcomed", test_host_that_comes_back_is_welcomed);
     g_test_add_func("/sim/serial/reboot-begins-with-the-sync-bit-again",
                     test_reboot_begins_with_the_sync_bit_again);
+    g_test_add_func("/sim/serial/noise-breaks-nothing", test_noise_breaks_nothing);
     g_test_add_func("/sim/serial/busy-carrier-is-tried-again", test_busy_carrier_is_tried_again);
     return g_test_run();
 }
