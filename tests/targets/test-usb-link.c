@@ -196,6 +196,16 @@ fill(uint8_t *bytes, size_t len_bytes)
     bytes[7] = (uint8_t)((len_bytes - 16) >> 8);
 }
 
+static const KdUsbDeviceSpec lab1 = {.name = "LAB1"};
+
+static void
+open_one(Stage *stage, Link *link, const KdUsbDeviceSpec *spec, KdUsbDevice **device)
+{
+    *device = kd_usb_mock_plug(stage->mock, spec);
+    link_must_open(link, "LAB1");
+    wait_events("present ");
+}
+
 /* ---- finding --------------------------------------------------------------------------------- */
 
 static void
@@ -232,6 +242,30 @@ test_waits(Stage *stage, gconstpointer unused)
     wait_events("present ");
     link_close(&link);
     assert_unharmed(device);
+}
+
+/* As without udevd: no message comes, and it is there all the same. */
+static void
+test_untold(Stage *stage, gconstpointer unused)
+{
+    Link link;
+    (void)unused;
+    if (stage->mock == NULL)
+        return;
+    if (access("/run/udev/control", F_OK) == 0) {
+        g_test_skip("udevd runs here and would have told");
+        return;
+    }
+    KdUsbDevice *device = kd_usb_mock_plug(stage->mock, &lab1);
+    g_autofree char *folder = kd_usb_mock_build_path(stage->mock, "/sys/bus/usb/devices");
+    g_autofree char *path = g_build_filename(folder, kd_usb_device_get_place(device), NULL);
+    g_autofree char *hidden = kd_usb_mock_build_path(stage->mock, "/hidden");
+    g_assert_cmpint(g_rename(path, hidden), ==, 0);
+    link_must_open(&link, "LAB1");
+    g_assert_true(has_note("waiting for the target LAB1"));
+    g_assert_cmpint(g_rename(hidden, path), ==, 0);
+    wait_events("present ");
+    link_close(&link);
 }
 
 static void
@@ -390,6 +424,18 @@ test_linux_beside(Stage *stage, gconstpointer unused)
     link_close(&link);
 }
 
+/* The node is root's; what umockdev needs beside it is everybody's. */
+static void
+be_nobody(Stage *stage, KdUsbDevice *device)
+{
+    g_autofree char *root = kd_usb_mock_build_path(stage->mock, "/");
+    g_autofree char *sockets = kd_usb_mock_build_path(stage->mock, "/ioctl");
+    g_autofree char *socket = g_strconcat(sockets, kd_usb_device_get_node(device), NULL);
+    g_assert_cmpint(g_chmod(root, 0777), ==, 0);
+    g_assert_cmpint(g_chmod(socket, 0777), ==, 0);
+    (void)setfsuid(65534);
+}
+
 static void
 test_permission(Stage *stage, gconstpointer unused)
 {
@@ -403,17 +449,35 @@ test_permission(Stage *stage, gconstpointer unused)
         return;
     }
     KdUsbDevice *device = kd_usb_mock_plug(stage->mock, &spec);
-    /* The node is root's; what umockdev needs beside it is everybody's. */
-    g_autofree char *root = kd_usb_mock_build_path(stage->mock, "/");
-    g_autofree char *sockets = kd_usb_mock_build_path(stage->mock, "/ioctl");
-    g_autofree char *socket = g_strconcat(sockets, kd_usb_device_get_node(device), NULL);
-    g_assert_cmpint(g_chmod(root, 0777), ==, 0);
-    g_assert_cmpint(g_chmod(socket, 0777), ==, 0);
-    (void)setfsuid(65534);
+    be_nobody(stage, device);
     assert_refused("LAB1", G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED, "70-kdsrv.rules");
     (void)setfsuid(0);
     link_must_open(&link, "LAB1");
     wait_events("present ");
+    link_close(&link);
+}
+
+/* A device that is plugged in again appears before its permissions do. */
+static void
+test_permission_later(Stage *stage, gconstpointer unused)
+{
+    KdUsbDevice *device = NULL;
+    Link link;
+    (void)unused;
+    if (stage->mock == NULL)
+        return;
+    if (geteuid() != 0) {
+        g_test_skip("only root can be somebody else for a moment");
+        return;
+    }
+    open_one(stage, &link, &lab1, &device);
+    kd_usb_device_unplug(device);
+    wait_events("present absent ");
+    device = kd_usb_mock_plug(stage->mock, &lab1);
+    be_nobody(stage, device);
+    kd_test_wait_until(is_note_there, (gpointer) "no permission");
+    (void)setfsuid(0);
+    wait_events("present absent present ");
     link_close(&link);
 }
 
@@ -501,16 +565,6 @@ test_hostile_descriptors(Stage *stage, gconstpointer unused)
 }
 
 /* ---- packets --------------------------------------------------------------------------------- */
-
-static void
-open_one(Stage *stage, Link *link, const KdUsbDeviceSpec *spec, KdUsbDevice **device)
-{
-    *device = kd_usb_mock_plug(stage->mock, spec);
-    link_must_open(link, "LAB1");
-    wait_events("present ");
-}
-
-static const KdUsbDeviceSpec lab1 = {.name = "LAB1"};
 
 static void
 test_in_sizes(Stage *stage, gconstpointer unused)
@@ -999,6 +1053,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     add("/usb/find/takes-the-one-that-tells-the-name", test_found);
     add("/usb/find/waits-for-one-that-is-plugged-in-later", test_waits);
+    add("/usb/find/looks-again-where-nobody-tells", test_untold);
     add("/usb/find/keeps-packets-that-come-before-the-name", test_packets_first);
     add("/usb/find/asks-again-when-nothing-comes", test_asked_again);
     add("/usb/find/releases-those-with-other-names", test_right_one);
@@ -1007,6 +1062,7 @@ main(int argc, char **argv)
     add("/usb/refuse/linux-debug-devices-are-terminals", test_linux);
     add("/usb/refuse/linux-debug-devices-do-no-harm-beside-a-target", test_linux_beside);
     add("/usb/refuse/no-permission-names-the-udev-rule", test_permission);
+    add("/usb/refuse/permission-that-comes-later-is-waited-for", test_permission_later);
     add("/usb/refuse/what-another-program-has", test_busy);
     add("/usb/refuse/descriptors-that-lie", test_hostile_descriptors);
     add("/usb/in/one-transfer-is-one-packet", test_in_sizes);
