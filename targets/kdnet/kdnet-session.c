@@ -18,6 +18,7 @@
 #define SWITCH_US        (2000 * G_GINT64_CONSTANT(1000))
 #define HOLD_CERTAIN_US  (1000 * G_GINT64_CONSTANT(1000))
 #define OFFERS           8u
+#define TAGS             256u
 #define CHECK_BYTES      12u /* of the first packet of a data channel, which is no KD packet */
 #define CHECK_ZERO_BYTES 8u
 
@@ -46,6 +47,8 @@ struct KdnetSession {
     uint64_t ask_seq;
     uint8_t version; /* heard of last; 0: none was */
     guint told;      /* bits: KdnetNotice */
+    uint8_t tags[TAGS]
+                [KDNET_TAG_BYTES]; /* of authentic offers, each in the place of its first byte */
     KdnetStatus status;
 };
 
@@ -305,6 +308,17 @@ open_poke(KdnetSession *session, const uint8_t *datagram, size_t len_bytes, Kdne
            kdnet_poke_parse(&opened, poke);
 }
 
+/* An offer that comes again, bit for bit, needs no decryption to be dropped. */
+static uint8_t *
+find_tag(KdnetSession *session, const uint8_t *datagram, size_t len_bytes, gboolean *is_known)
+{
+    const uint8_t *tag = datagram + len_bytes - KDNET_TAG_BYTES;
+    uint8_t *place = session->tags[tag[0]];
+
+    *is_known = memcmp(place, tag, KDNET_TAG_BYTES) == 0;
+    return place;
+}
+
 static gboolean
 is_known_version(uint8_t version)
 {
@@ -316,7 +330,13 @@ receive_control(KdnetSession *session, const uint8_t *datagram, size_t len_bytes
                 const KdnetAddress *from, gint64 now_us)
 {
     KdnetPoke poke;
+    gboolean is_known = FALSE;
+    uint8_t *place = find_tag(session, datagram, len_bytes, &is_known);
 
+    if (is_known) {
+        session->status.n_old++;
+        return;
+    }
     if (!open_poke(session, datagram, len_bytes, &poke)) {
         session->status.n_forged++;
         if (is_known_version(datagram[4]) && is_asked(session, from)) {
@@ -334,6 +354,7 @@ receive_control(KdnetSession *session, const uint8_t *datagram, size_t len_bytes
         tell(session, KDNET_NOTICE_OTHER_SOURCE, from);
         return;
     }
+    memcpy(place, datagram + len_bytes - KDNET_TAG_BYTES, KDNET_TAG_BYTES);
     poke.from = *from;
     poke.since_us = now_us;
     if (kdnet_boots_take(&session->boots, poke.nonce, poke.seq) == NULL) {

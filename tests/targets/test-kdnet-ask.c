@@ -27,8 +27,11 @@ open_loopback(void)
                                   .sll_protocol = htons(ETH_P_IP),
                                   .sll_ifindex = (int)if_nametoindex("lo")};
     int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_IP));
-    if (fd >= 0)
+    int queue_bytes = 8 * 1024 * 1024;
+    if (fd >= 0) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &queue_bytes, sizeof queue_bytes);
         g_assert_cmpint(bind(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
+    }
     return fd;
 }
 
@@ -70,6 +73,7 @@ test_ask(void)
 {
     KdNetLink link;
     KdNetTarget target;
+    uint64_t last_seq = 0;
     Ear ear = {.fd = open_loopback()};
     if (ear.fd < 0) {
         g_test_skip("no right to listen to the loopback");
@@ -88,7 +92,8 @@ test_ask(void)
                                         ear.datagrams[i].len, &opened));
         g_assert_true(opened.is_from_host);
         g_assert_cmpuint(opened.body_bytes, ==, 0);
-        g_assert_cmpuint(opened.seq, ==, i + 1);
+        g_assert_cmpuint(opened.seq, >, last_seq); /* beside much else, we may not hear them all */
+        last_seq = opened.seq;
     }
     int fd = kd_net_socket(AF_INET, ASKED, &link);
     g_assert_cmpint(fd, >=, 0);
