@@ -220,6 +220,28 @@ pty_stop(KdCheckPeer *peer)
     close(peer->other_fd);
 }
 
+/* ---- target net ---- */
+
+#define NET_LOWEST  61000 /* above those that the kernel gives to whoever asks for any */
+#define NET_HIGHEST 65535
+
+static void
+net_start(KdCheckPeer *peer)
+{
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = in6addr_any};
+    g_autoptr(GRand) rand = g_rand_new(); /* the program's own is seeded the same each time */
+    gint32 port;
+    int rc;
+    do {
+        int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        port = g_rand_int_range(rand, NET_LOWEST, NET_HIGHEST);
+        address.sin6_port = htons((uint16_t)port);
+        rc = fd >= 0 ? bind(fd, (struct sockaddr *)&address, sizeof address) : 0;
+        close(fd);
+    } while (rc != 0);
+    peer->spec = g_strdup_printf("net:port=%d,key=1.2.3.4", port);
+}
+
 /* ---- target usb ---- */
 
 static void
@@ -305,6 +327,7 @@ static const KdCheckAdapter adapters[] = {
         .stop = pty_stop,
         .deafen = kd_check_lines_deafen,
     },
+    {.name = "net", .scheme = "net", .start = net_start, .is_mute = TRUE},
     {.name = "usb", .scheme = "usb", .start = usb_start, .is_mute = TRUE},
     {.name = "1394", .scheme = "1394", .start = fw_start, .is_mute = TRUE},
 };

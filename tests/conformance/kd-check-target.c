@@ -12,19 +12,9 @@ get_close_limit_us(void)
     return CLOSE_LIMIT_US + (kd_check_has_sanitizer() ? 1000000 : 300000);
 }
 
-static gboolean
-has_echo(const KdCheckSubject *subject)
-{
-    if (subject->adapter->is_mute)
-        g_test_skip("nobody is there who would echo");
-    return !subject->adapter->is_mute;
-}
-
 static void
 test_echo(const KdCheckSubject *subject)
 {
-    if (!has_echo(subject))
-        return;
     static const guint64 sizes[] = {1, 2, 1000, 65536, 1024 * 1024};
     g_autoptr(KdCheckPeer) peer = kd_check_peer_new(subject->adapter);
     KdCheckLink link;
@@ -37,8 +27,6 @@ test_echo(const KdCheckSubject *subject)
 static void
 test_one_byte_writes(const KdCheckSubject *subject)
 {
-    if (!has_echo(subject))
-        return;
     g_autoptr(KdCheckPeer) peer = kd_check_peer_new(subject->adapter);
     KdCheckLink link;
     kd_check_link_open(&link, subject, peer);
@@ -49,8 +37,6 @@ test_one_byte_writes(const KdCheckSubject *subject)
 static void
 test_eagain_in(const KdCheckSubject *subject)
 {
-    if (!has_echo(subject))
-        return;
     char byte = 0;
     g_autoptr(KdCheckPeer) peer = kd_check_peer_new(subject->adapter);
     KdCheckLink link;
@@ -71,8 +57,6 @@ test_eagain_in(const KdCheckSubject *subject)
 static void
 test_eagain_out(const KdCheckSubject *subject)
 {
-    if (!has_echo(subject))
-        return;
     const guint64 most = 16u * 1024 * 1024;
     g_autoptr(KdCheckPeer) peer = kd_check_peer_new(subject->adapter);
     KdCheckLink link;
@@ -360,10 +344,12 @@ test_memory_flat(const KdCheckSubject *subject)
 void
 kd_check_add_target_cases(const KdCheckSubject *subject)
 {
-    kd_check_add_case("bytes/echo-up-to-1-mib", test_echo, subject);
-    kd_check_add_case("bytes/one-byte-writes-arrive", test_one_byte_writes, subject);
-    kd_check_add_case("ready/in-follows-after-eagain", test_eagain_in, subject);
-    kd_check_add_case("ready/out-follows-after-eagain", test_eagain_out, subject);
+    if (!subject->adapter->is_mute) {
+        kd_check_add_case("bytes/echo-up-to-1-mib", test_echo, subject);
+        kd_check_add_case("bytes/one-byte-writes-arrive", test_one_byte_writes, subject);
+        kd_check_add_case("ready/in-follows-after-eagain", test_eagain_in, subject);
+        kd_check_add_case("ready/out-follows-after-eagain", test_eagain_out, subject);
+    }
     kd_check_add_case("end/half-close-reaches-the-other-end", test_half_close, subject);
     kd_check_add_case("lock/names-of-one-string-are-equal", test_lock_names, subject);
     kd_check_add_case("lock/second-opening-is-busy-or-named", test_double_open, subject);

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
@@ -150,7 +151,7 @@ kd_e2e_net_relay_new(guint server_port, guint *port)
     relay->near = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     g_assert_cmpint(bind(relay->near, (struct sockaddr *)&address, sizeof address), ==, 0);
     g_assert_cmpint(getsockname(relay->near, (struct sockaddr *)&address, &len), ==, 0);
-    g_assert_cmpint(pipe(relay->stop), ==, 0);
+    g_assert_cmpint(pipe2(relay->stop, O_CLOEXEC), ==, 0);
     *port = ntohs(address.sin_port);
     g_mutex_init(&relay->lock);
     for (guint i = 0; i < N_WAYS; i++) {

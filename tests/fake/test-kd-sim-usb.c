@@ -108,6 +108,26 @@ test_break_in_is_a_transfer_of_one_byte(void)
 }
 
 static void
+test_early_break_in_is_dropped_or_kept(void)
+{
+    const KdSimLinkOptions options[] = {{0}, {.is_break_in_kept = TRUE}};
+    for (guint i = 0; i < G_N_ELEMENTS(options); i++) {
+        g_autoptr(KdSimHost) host = kd_sim_host_new(KD_SIM_DIALECT_USB, NULL);
+        kd_sim_link_free(host->link);
+        host->link = kd_sim_link_new(KD_SIM_DIALECT_USB, host->machine, &options[i],
+                                     kd_sim_host_collect, host);
+        kd_sim_machine_reboot(host->machine, host->now_us);
+        g_bytes_unref(g_queue_pop_head(&host->out));
+        kd_sim_host_attach(host);
+        kd_sim_host_say(host, "b", 1);
+        kd_sim_host_continue(host);
+        if (i == 1)
+            kd_sim_host_attach(host);
+        kd_sim_host_expect_nothing(host);
+    }
+}
+
+static void
 test_cut_transfer_is_resent(void)
 {
     g_autoptr(KdSimHost) host = kd_sim_host_new(KD_SIM_DIALECT_USB, NULL);
@@ -149,6 +169,8 @@ main(int argc, char **argv)
     g_test_add_func("/sim/usb/empty-transfer-means-nothing", test_empty_transfer_means_nothing);
     g_test_add_func("/sim/usb/break-in-is-a-transfer-of-one-byte",
                     test_break_in_is_a_transfer_of_one_byte);
+    g_test_add_func("/sim/usb/early-break-in-is-dropped-or-kept",
+                    test_early_break_in_is_dropped_or_kept);
     g_test_add_func("/sim/usb/cut-transfer-is-resent", test_cut_transfer_is_resent);
     g_test_add_func("/sim/usb/repeat-to-a-running-target-is-acknowledged",
                     test_repeat_to_a_running_target_is_acknowledged);

@@ -141,6 +141,8 @@ kd_sim_link_new(KdSimDialect dialect, KdSimMachine *machine, const KdSimLinkOpti
     if (link->options.retry_ms == 0)
         link->options.retry_ms = KD_SIM_RETRY_MS;
     link->retry_us = 1000 * (gint64)link->options.retry_ms;
+    if (dialect == KD_SIM_DIALECT_SERIAL)
+        link->options.is_break_in_kept = TRUE;
     link->is_deaf = TRUE;
     link->reader_deadline_us = -1;
     begin_ids(link);
@@ -292,6 +294,10 @@ on_break_in(KdSimLink *link, gint64 now_us)
     link->stat.break_ins++;
     if (link->options.is_traced)
         g_printerr("kd-target: in break-in\n");
+    if (!link->options.is_break_in_kept && !kd_sim_machine_is_running(link->machine)) {
+        link->stat.early++;
+        return;
+    }
     kd_sim_machine_break_in(link->machine, now_us);
 }
 

@@ -32,12 +32,15 @@ typedef gboolean (*KdSimSend)(const uint8_t *bytes, size_t len_bytes, void *user
  * @retry_ms: how long one wait of the target lasts, for an ACK as for a byte after a lone 0x62;
  *    0: %KD_SIM_RETRY_MS
  * @is_traced: each packet is told on stderr
+ * @is_break_in_kept: one that a halted target gets halts it again when it has gone on. So it is on
+ *    serial lines whatever this says; of the others it is not known
  * @reboot: (nullable): the machine begins to boot; called with the user of @send
  */
 typedef struct {
     uint32_t retry_ms;
     void (*reboot)(gint64 now_us, void *user);
     gboolean is_traced;
+    gboolean is_break_in_kept;
 } KdSimLinkOptions;
 
 /* Counted since the link was made */
@@ -54,6 +57,7 @@ typedef struct {
     uint64_t damaged;
     uint64_t out_of_step; /* data that came while the target waited for an ACK */
     uint64_t break_ins;
+    uint64_t early; /* of these, those that a halted target has dropped */
     uint64_t eaten; /* bytes that came while the machine was running, or between packets */
 } KdSimLinkStat;
 

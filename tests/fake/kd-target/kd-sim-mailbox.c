@@ -19,6 +19,7 @@
 struct KdSimMailbox {
     KdSimMachine *machine;
     gboolean is_traced;
+    gboolean is_break_in_kept;
     gint64 retry_us;
     KdSimMailboxStat stat;
     uint8_t config[KD_SIM_MAILBOX_CONFIG_BYTES];
@@ -109,6 +110,7 @@ kd_sim_mailbox_new(KdSimMachine *machine, const KdSimLinkOptions *options, uint3
     mailbox->retry_us = 1000 * KD_SIM_RETRY_MS;
     if (options != NULL && options->retry_ms != 0)
         mailbox->retry_us = 1000 * (gint64)options->retry_ms;
+    mailbox->is_break_in_kept = options != NULL && options->is_break_in_kept;
     mailbox->is_traced = options != NULL && options->is_traced;
     kd_sim_put32(mailbox->config, KD_SIM_MAILBOX_TAG);
     kd_sim_put16(mailbox->config + 4, 1);
@@ -199,7 +201,10 @@ take_break_in(KdSimMailbox *mailbox, gint64 now_us)
 {
     kd_sim_put32(mailbox->in, KD_SIM_STATUS_SUCCESS);
     mailbox->stat.break_ins++;
-    kd_sim_machine_break_in(mailbox->machine, now_us);
+    if (mailbox->is_traced)
+        g_printerr("kd-target: in break-in\n");
+    if (mailbox->is_break_in_kept || kd_sim_machine_is_running(mailbox->machine))
+        kd_sim_machine_break_in(mailbox->machine, now_us);
 }
 
 /* What the target sees when it looks: whether its packet was taken, and what the host has posted. A

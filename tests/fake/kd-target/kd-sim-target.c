@@ -60,7 +60,9 @@ static gboolean
 make_dialect(KdSimTarget *target, GError **error)
 {
     const KdSimTargetOptions *options = &target->options;
-    const KdSimLinkOptions link = {.retry_ms = options->retry_ms, .is_traced = options->is_traced};
+    const KdSimLinkOptions link = {.retry_ms = options->retry_ms,
+                                   .is_traced = options->is_traced,
+                                   .is_break_in_kept = options->is_break_in_kept};
     const KdSimUsbOptions usb = {
         .link = link, .name = options->name, .is_name_late = options->is_name_late};
     const KdSimNetOptions net = {
@@ -347,6 +349,7 @@ static const struct {
     LINK("duplicates", duplicates),
     LINK("damaged", damaged),
     LINK("out-of-step", out_of_step),
+    LINK("early", early),
     LINK("eaten", eaten),
     NET("datagrams-in", datagrams_in),
     NET("datagrams-out", datagrams_out),

@@ -19,6 +19,7 @@ typedef struct KdSimTarget KdSimTarget;
  * @seed: of nonces and faults
  * @boot_ms: how long a reboot takes
  * @is_traced: as in #KdSimLinkOptions
+ * @is_break_in_kept: too
  * @host: of KDNET, as in #KdSimNetOptions
  * @own: of KDNET, too
  */
@@ -35,6 +36,7 @@ typedef struct {
     uint32_t boot_ms;
     gboolean is_run_at_boot;
     gboolean is_traced;
+    gboolean is_break_in_kept;
     KdSimFaultPlan faults;
     KdSimPeer host;
     KdSimPeer own;

@@ -39,6 +39,7 @@ static struct {
     int boot_ms;
     gboolean is_run_at_boot;
     gboolean is_name_late;
+    gboolean is_break_in_kept;
     gboolean is_debug;
 } given = {.version = 5, .seed = 1, .boot_ms = 100};
 
@@ -59,6 +60,8 @@ static const GOptionEntry entries[] = {
     {"retry", 0, 0, G_OPTION_ARG_INT, &given.retry_ms, "How long the target waits for an ACK",
      "MS"},
     {"boot", 0, 0, G_OPTION_ARG_INT, &given.boot_ms, "How long a reboot takes", "MS"},
+    {"keep-break-ins", 0, 0, G_OPTION_ARG_NONE, &given.is_break_in_kept,
+     "One that comes while it is halted halts it again, also where lines are not serial", NULL},
     {"run", 0, 0, G_OPTION_ARG_NONE, &given.is_run_at_boot, "Do not stop after the first boot",
      NULL},
     {"seed", 0, 0, G_OPTION_ARG_INT64, &given.seed, "Of faults and nonces", "N"},
@@ -139,6 +142,7 @@ make_target(const KdSimCarrier *carrier, const char *where, GError **error)
         .boot_ms = (uint32_t)given.boot_ms,
         .is_run_at_boot = given.is_run_at_boot,
         .is_traced = given.is_debug,
+        .is_break_in_kept = given.is_break_in_kept,
     };
     const gboolean is_net = carrier->dialect == KD_SIM_DIALECT_NET;
     if (!is_in_range("channel", given.channel, 0, 62, error) ||
