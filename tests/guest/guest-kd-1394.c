@@ -55,11 +55,11 @@ test_reset(KdGuest *guest)
         int reset = kd_guest_cable_reset(by);
 
         while (!kd_e2e_is_readable(reset, 0)) {
-            kd_e2e_debug_expect_memory(debugger, PART_BYTES);
+            guest_kd_expect_memory(debugger, PART_BYTES);
         }
         close(reset);
     }
-    kd_e2e_debug_expect_memory(debugger, PART_BYTES);
+    guest_kd_expect_memory(debugger, PART_BYTES);
     g_assert_cmpuint(kd_e2e_target_count(target, "boots"), ==, 1);
 }
 
@@ -78,12 +78,12 @@ test_plug(KdGuest *guest)
     kd_e2e_stage_start(&guest->stage, NULL);
     debug = kd_e2e_debug_new(&guest->stage, "node", target->trans);
     debugger = kd_e2e_debug_attach(debug, KD_DEBUGGER_ATTACH_ASKS, &stop);
-    kd_e2e_debug_expect_memory(debugger, PART_BYTES);
+    guest_kd_expect_memory(debugger, PART_BYTES);
     kd_guest_cable_plug(FALSE);
     g_free(kd_e2e_program_await(debug->kd, KD_E2E_STDERR, "target lost"));
     kd_guest_cable_plug(TRUE);
     g_free(kd_e2e_program_await(debug->kd, KD_E2E_STDERR, "target back"));
-    kd_e2e_debug_expect_memory(debugger, PART_BYTES);
+    guest_kd_expect_memory(debugger, PART_BYTES);
 }
 
 static void

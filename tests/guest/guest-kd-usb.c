@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #define PART_BYTES 16384u
+#define N_TOGETHER 5u
+#define MARK_BYTES 16u
 
 /* At the end of a cable that is not plugged in yet */
 static KdE2eTarget *
@@ -47,13 +49,13 @@ test_plug(KdGuest *guest)
     debug = kd_e2e_debug_new(&guest->stage, "board", target->trans);
     debugger = kd_e2e_debug_attach(debug, KD_DEBUGGER_ATTACH_ASKS, &stop);
     for (guint i = 0; i < 2; i++) {
-        kd_e2e_debug_expect_memory(debugger, PART_BYTES);
+        guest_kd_expect_memory(debugger, PART_BYTES);
         kd_guest_gadget_unplug(gadget);
         g_free(kd_e2e_program_await(debug->kd, KD_E2E_STDERR, "target lost"));
         kd_guest_gadget_plug(gadget);
         g_free(kd_e2e_program_await(debug->kd, KD_E2E_STDERR, "target back"));
     }
-    kd_e2e_debug_expect_memory(debugger, PART_BYTES);
+    guest_kd_expect_memory(debugger, PART_BYTES);
     g_assert_cmpuint(kd_e2e_target_count(target, "boots"), ==, 1);
 }
 
@@ -81,10 +83,10 @@ test_replug(KdGuest *guest)
     debug = kd_e2e_debug_new(&guest->stage, "board", target->trans);
     debugger = kd_e2e_debug_attach(debug, KD_DEBUGGER_ATTACH_ASKS, &stop);
     thread = g_thread_new("replug", replug, gadget);
-    kd_e2e_debug_expect_memory(debugger, 10 * PART_BYTES);
+    guest_kd_expect_memory(debugger, 10 * PART_BYTES);
     g_thread_join(thread);
     g_free(kd_e2e_program_await(debug->kd, KD_E2E_STDERR, "target back"));
-    kd_e2e_debug_expect_memory(debugger, PART_BYTES);
+    guest_kd_expect_memory(debugger, PART_BYTES);
 }
 
 static void
@@ -105,24 +107,65 @@ test_late(KdGuest *guest)
     g_assert_cmphex(stop.pc, ==, KD_SIM_BREAK_ADDRESS);
 }
 
-/* Two cables, and the other links beside them: whoever asks gets the target that was asked for. */
+static void
+mark(KdDebugger *debugger, const char *name)
+{
+    g_autoptr(GError) error = NULL;
+    char text[MARK_BYTES] = "";
+
+    g_strlcpy(text, name, sizeof text);
+    (void)kd_debugger_write(debugger, KD_SIM_SCRATCH_ADDRESS, text, sizeof text, &error);
+    g_assert_no_error(error);
+}
+
+static void
+expect_mark(KdDebugger *debugger, const char *name)
+{
+    g_autoptr(GError) error = NULL;
+    char text[MARK_BYTES] = "";
+
+    (void)kd_debugger_read(debugger, KD_SIM_SCRATCH_ADDRESS, text, sizeof text, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(text, ==, name);
+}
+
+/* Whoever asks gets the target that was asked for: what is written to one is read from that one,
+ * and all are open at the same time. */
 static void
 test_together(KdGuest *guest)
 {
     g_autoptr(KdGuestGadget) gadget = kd_guest_gadget_new(0, "1");
     g_autoptr(KdGuestGadget) other = kd_guest_gadget_new(1, "2");
-    g_autoptr(GPtrArray) targets =
-        g_ptr_array_new_with_free_func((GDestroyNotify)kd_e2e_target_free);
+    KdE2eTarget *targets[N_TOGETHER] = {
+        kd_e2e_target_new_pipe(&guest->stage, "vm"),
+        kd_e2e_target_new_net(&guest->stage, "box", KD_E2E_NET_KEY),
+        kd_e2e_target_new_net(&guest->stage, "cube", KD_E2E_NET_KEY),
+        start_target(guest, gadget, "BOARD"),
+        start_target(guest, other, "OTHER"),
+    };
+    KdE2eDebug *debugs[N_TOGETHER];
+    KdDebugger *debuggers[N_TOGETHER];
 
-    g_ptr_array_add(targets, start_target(guest, gadget, "BOARD"));
-    g_ptr_array_add(targets, start_target(guest, other, "OTHER"));
-    g_ptr_array_add(targets, kd_e2e_target_new_net(&guest->stage, "box", KD_E2E_NET_KEY));
-    g_ptr_array_add(targets, kd_e2e_target_new_net(&guest->stage, "cube", KD_E2E_NET_KEY));
-    g_ptr_array_add(targets, kd_e2e_target_new_pipe(&guest->stage, "vm"));
     kd_guest_gadget_plug(gadget);
     kd_guest_gadget_plug(other);
     kd_e2e_stage_start(&guest->stage, "--allow-path", guest->stage.folder, NULL);
-    kd_e2e_debug_expect_scripts(&guest->stage, targets, 65536);
+    for (guint i = 0; i < N_TOGETHER; i++) {
+        KdDebuggerStop stop;
+
+        debugs[i] = kd_e2e_debug_new(&guest->stage, targets[i]->name, targets[i]->trans);
+        debuggers[i] = kd_e2e_debug_attach(debugs[i], KD_DEBUGGER_ATTACH_ASKS, &stop);
+        guest_kd_expect_memory(debuggers[i], PART_BYTES);
+        mark(debuggers[i], targets[i]->name);
+    }
+    for (guint i = 0; i < N_TOGETHER; i++) {
+        expect_mark(debuggers[i], targets[i]->name);
+        g_assert_cmpuint(kd_e2e_target_count(targets[i], "boots"), ==, 1);
+    }
+    for (guint i = 0; i < N_TOGETHER; i++) {
+        kd_debugger_free(debuggers[i]);
+        kd_e2e_debug_free(debugs[i]);
+        kd_e2e_target_free(targets[i]);
+    }
 }
 
 static char *
@@ -149,6 +192,7 @@ test_list(KdGuest *guest)
     g_assert_null(strstr(before, "usb:"));
     kd_guest_gadget_plug(gadget);
     kd_guest_gadget_await(gadget);
+    g_assert_true(kd_e2e_program_is_running(target->program));
     there = list_links(guest);
     g_test_message("%s", there);
     g_assert_nonnull(strstr(there, "usb:targetname=BOARD"));
@@ -191,7 +235,7 @@ guest_kd_add_usb(void)
 {
     kd_guest_add_for("/guest/usb/script-goes-as-over-all-links", "usb", test_script);
     kd_guest_add_for("/guest/usb/session-lives-through-unplugging", "usb", test_plug);
-    kd_guest_add_for("/guest/usb/request-lives-through-unplugging", "usb", test_replug);
+    kd_guest_add_for("/guest/usb/cable-may-go-in-mid-request", "usb", test_replug);
     kd_guest_add_for("/guest/usb/target-that-comes-later-is-found", "usb", test_late);
     kd_guest_add_for("/guest/usb/two-cables-and-other-links-at-once", "usb", test_together);
     kd_guest_add_for("/guest/usb/list-has-the-target-by-its-name", "usb", test_list);
