@@ -149,7 +149,6 @@ static void
 test_family(void)
 {
     KdNetLink link;
-    g_autoptr(GError) error = NULL;
     if (!kd_test_has_ipv6()) {
         g_test_skip("there is no ::1");
         return;
