@@ -5,6 +5,7 @@
 #include "kd-e2e-traces.h"
 #include "kd-sim-facts.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,6 +83,31 @@ test_leaves_running(KdE2eStage *stage, gconstpointer unused)
     }
     g_assert_cmpuint(kd_e2e_target_count(target, "boots"), ==, 1);
     g_assert_cmpuint(kd_e2e_target_count(target, "break-ins"), ==, 2);
+}
+
+/* The whole kd goes, with a question open and no word to anybody. */
+static void
+test_killed(KdE2eStage *stage, gconstpointer unused)
+{
+    g_autoptr(KdE2eTarget) target = kd_e2e_target_new_net(stage, "box", KEY);
+
+    (void)unused;
+    kd_e2e_stage_start(stage, NULL);
+    for (guint i = 0; i < 3; i++) {
+        g_autofree char *name = g_strdup_printf("kd%u", i);
+        g_autoptr(KdE2eDebug) debug = kd_e2e_debug_new(stage, name, target->trans);
+        g_autoptr(KdDebugger) debugger = NULL;
+        g_autoptr(GError) error = NULL;
+        KdDebuggerStop stop;
+
+        debugger = kd_e2e_debug_attach(debug, KD_DEBUGGER_ATTACH_LISTENS, &stop);
+        kd_e2e_debug_expect_memory(debugger, 4096);
+        (void)kd_debugger_send_read(debugger, KD_SIM_PATTERN_ADDRESS, 1024, &error);
+        g_assert_no_error(error);
+        kd_e2e_program_signal(debug->kd, SIGKILL);
+        g_assert_cmpint(kd_e2e_program_wait(debug->kd), ==, 128 + SIGKILL);
+    }
+    g_assert_cmpuint(kd_e2e_target_count(target, "boots"), ==, 1);
 }
 
 /* It stops while nobody is there: who comes next sees it at once. */
@@ -177,6 +203,7 @@ test_prints_alone(KdE2eStage *stage, gconstpointer unused)
     (void)kd_debugger_settle(second, 500, &error);
     g_assert_no_error(error);
     expect_last_prints(kd_debugger_get_prints(second));
+    g_free(kd_e2e_program_await(debug->kd, KD_E2E_STDERR, "debug strings were dropped"));
     (void)kd_debugger_break_in(second, &stop, &error);
     g_assert_no_error(error);
     kd_e2e_debug_expect_memory(second, READ_BYTES);
@@ -263,11 +290,12 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     kd_e2e_add("/e2e/kd-life/next-debugger-sees-where-the-target-stands", test_leaves_halted);
+    kd_e2e_add("/e2e/kd-life/next-kd-goes-on-where-one-was-killed", test_killed);
     kd_e2e_add("/e2e/kd-life/next-debugger-stops-a-target-that-runs", test_leaves_running);
     kd_e2e_add("/e2e/kd-life/target-that-stops-alone-waits-for-a-debugger", test_stops_alone);
     kd_e2e_add("/e2e/kd-life/ten-thousand-prints-hurt-nobody", test_prints_alone);
     kd_e2e_add("/e2e/kd-life/target-that-dies-is-told-and-so-is-its-return", test_target_dies);
     kd_e2e_add("/e2e/kd-life/target-may-come-behind-its-debugger", test_target_comes_late);
-    kd_e2e_add("/e2e/kd-life/four-targets-have-each-a-debugger", test_many);
+    kd_e2e_add("/e2e/kd-life/four-targets-at-once-have-each-a-debugger", test_many);
     return g_test_run();
 }
