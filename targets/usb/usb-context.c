@@ -271,6 +271,12 @@ usb_context_new(const KdHost *host, UsbContextFunc changed, void *user, GError *
     context->is_watched = TRUE;
     context->watches = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, on_free_watch);
     watch_all(context);
+    if (!context->is_watched) {
+        g_set_error_literal(error, KD_ERROR, KD_ERROR_FAILED,
+                            "the kernel watches no more descriptors");
+        usb_context_unref(context);
+        return NULL;
+    }
     start_hotplug(context);
     return context;
 }
@@ -341,12 +347,15 @@ usb_context_has_hotplug(const UsbContext *context)
 }
 
 /**
- * usb_context_is_watched:
+ * usb_context_take_refusal:
  *
- * Returns: whether the host watches all descriptors; %FALSE: the kernel refused one
+ * Returns: whether a descriptor could not be watched since this was asked last: the device that was
+ *    opened is of no use
  */
 gboolean
-usb_context_is_watched(const UsbContext *context)
+usb_context_take_refusal(UsbContext *context)
 {
-    return context->is_watched;
+    gboolean is_refused = !context->is_watched;
+    context->is_watched = TRUE;
+    return is_refused;
 }

@@ -17,7 +17,7 @@ void usb_context_unref(UsbContext *context);
 void usb_context_forget(UsbContext *context);
 libusb_context *usb_context_get(const UsbContext *context);
 gboolean usb_context_has_hotplug(const UsbContext *context);
-gboolean usb_context_is_watched(const UsbContext *context);
+gboolean usb_context_take_refusal(UsbContext *context);
 
 gboolean usb_context_is_turning(void);
 void usb_context_defer(void (*fn)(gpointer user), gpointer user);

@@ -7,6 +7,12 @@
 #include "usb-name.h"
 #include "usb-sysfs.h"
 
+#include <kdsrv-support/kd-source.h>
+
+/* A target that comes and goes all the time is looked at once a second. */
+#define STABLE_US (1000 * G_GINT64_CONSTANT(1000))
+#define PAUSE_MS  1000u
+
 struct _UsbLink {
     GObject parent_instance;
     const KdSink *sink;
@@ -16,6 +22,8 @@ struct _UsbLink {
     UsbSeeker *seeker; /* (nullable): while the target is not there */
     UsbUnit *unit;     /* (nullable): while it is */
     UsbPipe *pipe;     /* (nullable): the same */
+    GSource *pause;    /* (nullable): before it is looked for again */
+    gint64 found_us;
     gboolean was_found;
     gboolean is_back; /* and has not said yet whether it goes on or begins anew */
     gboolean is_opened;
@@ -26,11 +34,13 @@ struct _UsbLink {
 G_DEFINE_TYPE(UsbLink, usb_link, G_TYPE_OBJECT)
 
 static void seek(UsbLink *link);
+static void seek_again(UsbLink *link);
 
 /* The unit outlives its link: it may be closing yet. */
 static void
 clear_all(UsbLink *link)
 {
+    kd_source_clear(&link->pause);
     g_clear_pointer(&link->seeker, usb_seeker_free);
     link->pipe = NULL;
     if (link->unit != NULL) {
@@ -124,7 +134,7 @@ on_ended(UsbEnd why, void *user)
         usb_unit_set_gone(unit);
     }
     usb_unit_give_back(unit, why != USB_END_GONE, NULL, NULL);
-    seek(link);
+    seek_again(link);
     if (why != USB_END_GONE) {
         kd_link_port_note(link->port, "nothing passes to %s: opening it anew",
                           usb_unit_get_label(unit));
@@ -151,6 +161,7 @@ on_found(UsbUnit *unit, void *user)
     link->seeker = NULL;
     link->is_back = link->was_found;
     link->was_found = TRUE;
+    link->found_us = g_get_monotonic_time();
     link->unit = usb_unit_ref(unit);
     link->pipe = usb_unit_take(unit, &pipe_funcs, link, &packets);
     g_clear_pointer(&link->trouble, g_free);
@@ -208,6 +219,25 @@ static void
 seek(UsbLink *link)
 {
     link->seeker = usb_bus_seek(link->bus, link->name, &seeker_funcs, link);
+}
+
+static gboolean
+on_pause_over(gpointer user_data)
+{
+    UsbLink *link = user_data;
+    kd_source_clear(&link->pause);
+    seek(link);
+    return G_SOURCE_REMOVE;
+}
+
+static void
+seek_again(UsbLink *link)
+{
+    if (g_get_monotonic_time() - link->found_us >= STABLE_US) {
+        seek(link);
+    } else {
+        kd_source_start_timer(&link->pause, PAUSE_MS, on_pause_over, link);
+    }
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -402,6 +432,7 @@ usb_link_close_async(GObject *object, GAsyncReadyCallback callback, gpointer use
     UsbLink *link = USB_LINK(object);
     g_autoptr(GTask) task = g_task_new(link, NULL, callback, user_data);
     g_task_set_source_tag(task, usb_link_close_async);
+    kd_source_clear(&link->pause);
     g_clear_pointer(&link->seeker, usb_seeker_free);
     g_clear_pointer(&link->port, kd_link_port_free);
     if (link->unit == NULL) {

@@ -334,7 +334,7 @@ open_and_claim(UsbPipe *pipe, libusb_device *device)
         return LIBUSB_ERROR_NO_DEVICE;
     }
     int result = libusb_open(device, &pipe->handle);
-    if (result == LIBUSB_SUCCESS && !usb_context_is_watched(pipe->context)) {
+    if (result == LIBUSB_SUCCESS && usb_context_take_refusal(pipe->context)) {
         result = LIBUSB_ERROR_NO_MEM;
     }
     return result == LIBUSB_SUCCESS ? libusb_claim_interface(pipe->handle, pipe->interface.number)

@@ -838,6 +838,27 @@ test_replug(Stage *stage, gconstpointer unused)
 }
 
 static void
+test_flapping(Stage *stage, gconstpointer unused)
+{
+    KdUsbDevice *device = NULL;
+    Link link;
+    (void)unused;
+    if (stage->mock == NULL)
+        return;
+    gint64 begun_us = g_get_monotonic_time();
+    open_one(stage, &link, &lab1, &device);
+    for (guint i = 0; i < 3; i++) {
+        g_string_truncate(kd_usb_port.events, 0);
+        kd_usb_device_unplug(device);
+        wait_events("absent ");
+        device = kd_usb_mock_plug(stage->mock, &lab1);
+        wait_events("absent present ");
+    }
+    g_assert_cmpint(g_get_monotonic_time() - begun_us, >=, 3 * 1000000);
+    link_close(&link);
+}
+
+static void
 test_other_one(Stage *stage, gconstpointer unused)
 {
     static const KdUsbDeviceSpec other = {.name = "LAB2"};
@@ -1077,6 +1098,7 @@ main(int argc, char **argv)
     add("/usb/fault/a-lost-read-is-called-back", test_lost_read);
     add("/usb/fault/empty-transfers-without-end-make-no-spin", test_empty_flood);
     add("/usb/plug/the-link-outlives-an-unplug", test_replug);
+    add("/usb/plug/a-flapping-cable-is-looked-at-once-a-second", test_flapping);
     add("/usb/plug/another-target-in-its-place-is-none", test_other_one);
     add("/usb/plug/gone-while-it-is-asked", test_gone_in_mid_question);
     add("/usb/close/works-while-the-target-is-lost", test_close_while_lost);
