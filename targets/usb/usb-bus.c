@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The targets on this machine's USB, and who looks for which of them. One for the process: a device
- * is asked for its name once, whoever wants to know it. */
+ * is asked for its name once, whoever wants to know it. It stays, and rests while nobody uses it.
+ */
 #include "usb-bus.h"
 
 #include "usb-name.h"
@@ -108,9 +109,12 @@ scan(UsbBus *bus)
     for (ssize_t i = 0; i < n_devices; i++) {
         uint32_t number = ((uint32_t)libusb_get_bus_number(devices[i]) << 8) |
                           libusb_get_device_address(devices[i]);
-        UsbUnit *unit = find_unit(bus, number) == NULL
-                            ? usb_unit_new(bus->context, devices[i], on_unit_changed, bus)
-                            : NULL;
+        UsbUnit *unit = find_unit(bus, number);
+        if (unit != NULL) {
+            usb_unit_rebind(unit, bus->context, devices[i]);
+            continue;
+        }
+        unit = usb_unit_new(bus->context, devices[i], on_unit_changed, bus);
         if (unit != NULL) {
             g_ptr_array_add(bus->units, unit);
         }
@@ -274,6 +278,17 @@ queue_work(UsbBus *bus)
     kd_source_start_timer(&bus->timer, 0, on_timer, bus);
 }
 
+static gboolean
+is_any_open(const UsbBus *bus)
+{
+    for (guint i = 0; i < bus->units->len; i++) {
+        if (usb_unit_get_state(bus->units->pdata[i]) != USB_UNIT_IDLE) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 /**
  * usb_bus_work:
  *
@@ -290,7 +305,6 @@ usb_bus_work(UsbBus *bus)
     }
     bus->is_working = TRUE;
     bus->has_work = FALSE;
-    bus->n_users++; /* not to vanish while others are told */
     if (bus->seekers->len > 0 && !usb_context_has_hotplug(bus->context) &&
         now_us >= bus->rescan_us) {
         rescan(bus, now_us);
@@ -300,7 +314,9 @@ usb_bus_work(UsbBus *bus)
     tell_seekers(bus);
     bus->is_working = FALSE;
     start_timer(bus);
-    usb_bus_release(bus);
+    if (bus->n_users == 0 && !is_any_open(bus)) {
+        usb_context_rest(bus->context);
+    }
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -311,57 +327,63 @@ on_unref_unit(gpointer unit)
     usb_unit_unref(unit);
 }
 
-/**
- * usb_bus_acquire:
- * @host: its loop
- *
- * Returns: (transfer full) (nullable): the one of this process; usb_bus_release() ends its use
- */
-UsbBus *
-usb_bus_acquire(const KdHost *host, GError **error)
+static UsbBus *
+bus_new(const KdHost *host, GError **error)
 {
-    if (the_bus != NULL) {
-        the_bus->n_users++;
-        return the_bus;
-    }
     UsbBus *bus = g_new0(UsbBus, 1);
     bus->context = usb_context_new(host, on_context_changed, bus, error);
     if (bus->context == NULL) {
         g_free(bus);
         return NULL;
     }
-    bus->n_users = 1;
     bus->host = host;
     bus->units = g_ptr_array_new_with_free_func(on_unref_unit);
     bus->seekers = g_ptr_array_new();
     bus->rescan_us = g_get_monotonic_time() + RESCAN_MS * G_GINT64_CONSTANT(1000);
-    the_bus = bus;
     return bus;
+}
+
+/**
+ * usb_bus_acquire:
+ * @host: its loop
+ *
+ * Begins a use: whoever comes new finds nothing that was given up.
+ *
+ * Returns: (transfer full) (nullable): the one of this process; usb_bus_release() ends its use
+ */
+UsbBus *
+usb_bus_acquire(const KdHost *host, GError **error)
+{
+    if (the_bus == NULL) {
+        the_bus = bus_new(host, error);
+    } else if (the_bus->n_users == 0) {
+        if (!usb_context_wake(the_bus->context, error)) {
+            return NULL;
+        }
+        the_bus->rescan_us = 0;
+    }
+    if (the_bus == NULL) {
+        return NULL;
+    }
+    the_bus->n_users++;
+    for (guint i = 0; i < the_bus->units->len; i++) {
+        usb_unit_forgive(the_bus->units->pdata[i]);
+    }
+    return the_bus;
 }
 
 /**
  * usb_bus_release:
  * @bus: (transfer full): all seekers of this user are gone, and all units given back
  *
- * Ends libusb with the last user.
+ * Lets it rest after the last user. What devices have told of themselves stays known.
  */
 void
 usb_bus_release(UsbBus *bus)
 {
-    if (--bus->n_users > 0) {
-        return;
+    if (--bus->n_users == 0) {
+        usb_bus_work(bus);
     }
-    the_bus = NULL;
-    kd_source_clear(&bus->timer);
-    while (bus->units->len > 0) {
-        drop_unit(bus, bus->units->pdata[0]);
-    }
-    g_warn_if_fail(bus->seekers->len == 0);
-    g_ptr_array_unref(bus->units);
-    g_ptr_array_unref(bus->seekers);
-    usb_context_forget(bus->context);
-    usb_context_unref(bus->context);
-    g_free(bus);
 }
 
 /**

@@ -13,6 +13,9 @@
 #define N_IDLE_TURNS 64u
 #define PAUSE_MS     20u
 
+/* While nobody uses USB, what udev has told is taken so seldom: libusb keeps it until then. */
+#define REST_MS 60000u
+
 /* There while udevd runs: without it nobody tells of devices. */
 #define UDEV_SOCKET "/run/udev/control"
 
@@ -22,6 +25,7 @@ struct UsbContext {
     libusb_context *usb;
     GHashTable *watches; /* fd -> KdWatch */
     gboolean is_watched;
+    gboolean is_resting;
     gboolean has_hotplug;
     gboolean has_changed;
     guint n_idle_turns;
@@ -41,6 +45,7 @@ static guint n_turning;
 static GQueue deferred = G_QUEUE_INIT;
 
 static void turn(UsbContext *context);
+static gboolean on_timer(gpointer user_data);
 
 /**
  * usb_context_is_turning:
@@ -137,9 +142,10 @@ on_free_watch(gpointer user)
     g_free(watch);
 }
 
-static void
-watch_all(UsbContext *context)
+static gboolean
+watch_all(UsbContext *context, GError **error)
 {
+    context->is_watched = TRUE;
     const struct libusb_pollfd **fds = libusb_get_pollfds(context->usb);
     for (size_t i = 0; fds != NULL && fds[i] != NULL; i++) {
         on_fd_added(fds[i]->fd, fds[i]->events, context);
@@ -147,6 +153,11 @@ watch_all(UsbContext *context)
     context->is_watched = context->is_watched && fds != NULL;
     libusb_free_pollfds(fds);
     libusb_set_pollfd_notifiers(context->usb, on_fd_added, on_fd_removed, context);
+    if (!context->is_watched) {
+        g_set_error_literal(error, KD_ERROR, KD_ERROR_FAILED,
+                            "the kernel watches no more descriptors");
+    }
+    return context->is_watched;
 }
 
 static void
@@ -160,7 +171,8 @@ set_paused(UsbContext *context, gboolean is_paused)
         watch->host->watch_set(watch->watch, is_paused ? 0 : watch->ready);
     }
     context->is_paused = is_paused;
-    context->n_idle_turns = 0;
+    /* Until something comes of it, one turn in each pause. */
+    context->n_idle_turns = N_IDLE_TURNS;
 }
 
 /* ---- turns ----------------------------------------------------------------------------------- */
@@ -182,7 +194,9 @@ static void
 start_timer(UsbContext *context, gboolean has_failed)
 {
     struct timeval next = {0};
-    if (has_failed || context->n_idle_turns >= N_IDLE_TURNS) {
+    if (context->is_resting) {
+        kd_source_start_timer(&context->timer, REST_MS, on_timer, context);
+    } else if (has_failed || context->n_idle_turns >= N_IDLE_TURNS) {
         set_paused(context, TRUE);
         kd_source_start_timer(&context->timer, PAUSE_MS, on_timer, context);
     } else if (libusb_pollfds_handle_timeouts(context->usb) == 0 &&
@@ -247,8 +261,8 @@ start_hotplug(UsbContext *context)
  * @changed: called when devices come and go
  *
  * Starts libusb, which reads from sysfs what there is: short files that wait for no device. It has
- * a thread of its own for udev's messages, which comes and goes with the first and the last
- * context.
+ * a thread of its own for udev's messages, which comes with the first context and goes with the
+ * last one. To end that one means to wait for the thread, so it is put to rest instead.
  *
  * Returns: (transfer full) (nullable): knows the devices of this moment
  */
@@ -268,12 +282,8 @@ usb_context_new(const KdHost *host, UsbContextFunc changed, void *user, GError *
     context->usb = usb;
     context->changed = changed;
     context->user = user;
-    context->is_watched = TRUE;
     context->watches = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, on_free_watch);
-    watch_all(context);
-    if (!context->is_watched) {
-        g_set_error_literal(error, KD_ERROR, KD_ERROR_FAILED,
-                            "the kernel watches no more descriptors");
+    if (!watch_all(context, error)) {
         usb_context_unref(context);
         return NULL;
     }
@@ -322,6 +332,50 @@ void
 usb_context_forget(UsbContext *context)
 {
     context->changed = NULL;
+}
+
+/**
+ * usb_context_rest:
+ * @context: no device of it is open
+ *
+ * Watches no descriptor any more.
+ */
+void
+usb_context_rest(UsbContext *context)
+{
+    if (context->is_resting) {
+        return;
+    }
+    libusb_set_pollfd_notifiers(context->usb, NULL, NULL, NULL);
+    g_hash_table_remove_all(context->watches);
+    context->is_resting = TRUE;
+    context->is_paused = FALSE;
+    kd_source_start_timer(&context->timer, REST_MS, on_timer, context);
+}
+
+/**
+ * usb_context_wake:
+ *
+ * Watches them again, and takes what was told meanwhile.
+ *
+ * Returns: %FALSE: the kernel refuses; it rests on
+ */
+gboolean
+usb_context_wake(UsbContext *context, GError **error)
+{
+    if (!context->is_resting) {
+        return TRUE;
+    }
+    context->is_resting = FALSE;
+    kd_source_clear(&context->timer);
+    if (!watch_all(context, error)) {
+        usb_context_rest(context);
+        return FALSE;
+    }
+    if (n_turning == 0) {
+        turn(context);
+    }
+    return TRUE;
 }
 
 /**

@@ -15,6 +15,8 @@ UsbContext *usb_context_new(const KdHost *host, UsbContextFunc changed, void *us
 UsbContext *usb_context_ref(UsbContext *context);
 void usb_context_unref(UsbContext *context);
 void usb_context_forget(UsbContext *context);
+void usb_context_rest(UsbContext *context);
+gboolean usb_context_wake(UsbContext *context, GError **error);
 libusb_context *usb_context_get(const UsbContext *context);
 gboolean usb_context_has_hotplug(const UsbContext *context);
 gboolean usb_context_take_refusal(UsbContext *context);

@@ -4,6 +4,7 @@
 
 #include "usb-bootstrap.h"
 #include "usb-name.h"
+#include "usb-sysfs.h"
 
 #include <string.h>
 
@@ -99,6 +100,25 @@ usb_unit_new(UsbContext *context, libusb_device *device, UsbUnitFunc changed, vo
     unit->changed = changed;
     unit->user = user;
     return unit;
+}
+
+/**
+ * usb_unit_rebind:
+ * @context: of now
+ * @device: the same one, as @context knows it
+ *
+ * Lets go of a former context, unless the device is open.
+ */
+void
+usb_unit_rebind(UsbUnit *unit, UsbContext *context, libusb_device *device)
+{
+    if (unit->state != USB_UNIT_IDLE || unit->context == context) {
+        return;
+    }
+    libusb_unref_device(unit->device);
+    usb_context_unref(unit->context);
+    unit->device = libusb_ref_device(device);
+    unit->context = usb_context_ref(context);
 }
 
 /**
@@ -346,7 +366,7 @@ on_ended(UsbEnd why, void *user)
         unit->is_gone = TRUE;
     } else {
         g_clear_error(&unit->error);
-        unit->error = g_error_new(G_IO_ERROR, G_IO_ERROR_FAILED, "nothing passes");
+        unit->error = g_error_new(G_IO_ERROR, G_IO_ERROR_FAILED, "%s: nothing passes", unit->label);
     }
     usb_unit_give_back(unit, why != USB_END_GONE, NULL, NULL);
     notify(unit);
@@ -387,6 +407,35 @@ usb_unit_may_be_asked(const UsbUnit *unit, gint64 now_us)
 }
 
 /**
+ * usb_unit_forgive:
+ *
+ * Forgets that it could not be opened: it may be tried at once.
+ */
+void
+usb_unit_forgive(UsbUnit *unit)
+{
+    g_clear_error(&unit->error);
+    unit->retry_ms = 0;
+    unit->retry_us = 0;
+}
+
+/* A driver of the kernel is left where it is, but named. */
+static void
+look_for_driver(UsbUnit *unit)
+{
+    if (!g_error_matches(unit->error, KD_ERROR, KD_ERROR_BUSY)) {
+        return;
+    }
+    g_autofree char *driver = usb_sysfs_find_driver(unit->place, unit->interface.number);
+    if (driver != NULL && strcmp(driver, "usbfs") != 0) {
+        g_clear_error(&unit->error);
+        unit->error =
+            g_error_new(KD_ERROR, KD_ERROR_BUSY,
+                        "it is in the hands of the kernel's driver %s: unbind that", driver);
+    }
+}
+
+/**
  * usb_unit_ask:
  *
  * Opens the device and asks for its name; if that fails, usb_unit_get_error() says why. Not from
@@ -399,6 +448,7 @@ usb_unit_ask(UsbUnit *unit, gint64 now_us)
     unit->pipe = usb_pipe_open(unit->context, unit->device, &unit->interface, &asking_funcs, unit,
                                &unit->error);
     if (unit->pipe == NULL) {
+        look_for_driver(unit);
         g_prefix_error(&unit->error, "%s: ", unit->label);
         retry_later(unit);
         return;

@@ -18,6 +18,7 @@ typedef struct UsbUnit UsbUnit;
 typedef void (*UsbUnitFunc)(UsbUnit *unit, void *user);
 
 UsbUnit *usb_unit_new(UsbContext *context, libusb_device *device, UsbUnitFunc changed, void *user);
+void usb_unit_rebind(UsbUnit *unit, UsbContext *context, libusb_device *device);
 UsbUnit *usb_unit_ref(UsbUnit *unit);
 void usb_unit_unref(UsbUnit *unit);
 void usb_unit_forget(UsbUnit *unit);
@@ -37,6 +38,7 @@ void usb_unit_set_gone(UsbUnit *unit);
 
 gint64 usb_unit_get_deadline_us(const UsbUnit *unit);
 gboolean usb_unit_may_be_asked(const UsbUnit *unit, gint64 now_us);
+void usb_unit_forgive(UsbUnit *unit);
 void usb_unit_ask(UsbUnit *unit, gint64 now_us);
 void usb_unit_tick(UsbUnit *unit, gint64 now_us);
 UsbPipe *usb_unit_take(UsbUnit *unit, const UsbPipeFuncs *funcs, void *user, GPtrArray **packets);

@@ -98,6 +98,7 @@ static void
 set_ready(KdUsbDevice *device, gboolean is_ready)
 {
     char page[PAGE] = {0};
+    is_ready = is_ready || device->faults[KD_USB_FAULT_STUCK] > 0;
     if (device->is_ready == (int)is_ready)
         return;
     device->is_ready = is_ready;
@@ -728,6 +729,7 @@ kd_usb_device_fail(KdUsbDevice *device, KdUsbFault fault, guint n, int code)
     device->codes[fault] = code;
     if (fault == KD_USB_FAULT_READ)
         pump(device);
+    set_ready(device, device->done.length > 0);
     g_mutex_unlock(&device->lock);
 }
 

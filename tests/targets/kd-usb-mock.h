@@ -42,7 +42,8 @@ typedef enum {
     KD_USB_FAULT_CLAIM = 5,       /* claiming fails; code: EBUSY and the like                    */
     KD_USB_FAULT_SUBMIT = 6,      /* nothing can be submitted; code: ENOMEM and the like         */
     KD_USB_FAULT_DEAF = 7,        /* a write is not taken by the device: it waits                */
-    KD_USB_N_FAULTS = 8,
+    KD_USB_FAULT_STUCK = 8,       /* the node is always ready, as if there were something to reap */
+    KD_USB_N_FAULTS = 9,
 } KdUsbFault;
 
 /* Counted since the device was plugged in */
