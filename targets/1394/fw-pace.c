@@ -6,7 +6,7 @@
 
 /* While nothing happens for so long, the pauses are so long. A target stands still from the moment
  * it has something to say until that is taken, so the last pause is what its first words may cost
- * it; twenty looks a second cost the server a thousandth of a processor. */
+ * it; twenty looks a second cost the server next to nothing. */
 static const struct {
     gint64 quiet_us;
     gint64 wait_us;
