@@ -28,8 +28,19 @@ struct KdnetSocket {
     gboolean is_full;
 };
 
-/* One batch at a time, on the one thread that all sockets are served by */
-static uint8_t buffers[BATCH][BUFFER_BYTES];
+/* One batch at a time, on the one thread that all sockets are served by; prepared once, and then
+ * only where something was received */
+typedef struct {
+    struct mmsghdr messages[BATCH];
+    struct iovec parts[BATCH];
+    struct sockaddr_in6 senders[BATCH];
+    KdnetControl controls[BATCH];
+    uint8_t buffers[BATCH][BUFFER_BYTES];
+    size_t n_used; /* of the messages, by the last call */
+    gboolean is_prepared;
+} KdnetBatch;
+
+static KdnetBatch batch;
 
 /* ---- making one ------------------------------------------------------------------------------ */
 
@@ -144,31 +155,39 @@ read_own_address(struct msghdr *message, KdnetAddress *from)
 }
 
 static void
+prepare_batch(void)
+{
+    size_t n = batch.is_prepared ? batch.n_used : BATCH;
+
+    for (size_t i = 0; i < n; i++) {
+        batch.parts[i] = (struct iovec){.iov_base = batch.buffers[i], .iov_len = BUFFER_BYTES};
+        batch.messages[i].msg_hdr = (struct msghdr){
+            .msg_iov = &batch.parts[i],
+            .msg_iovlen = 1,
+            .msg_name = &batch.senders[i],
+            .msg_namelen = sizeof batch.senders[i],
+            .msg_control = batch.controls[i].bytes,
+            .msg_controllen = sizeof batch.controls[i].bytes,
+        };
+    }
+    batch.is_prepared = TRUE;
+}
+
+static void
 receive_batch(KdnetSocket *socket)
 {
-    KdnetControl controls[BATCH];
-    struct mmsghdr messages[BATCH];
-    struct iovec parts[BATCH];
-    struct sockaddr_storage senders[BATCH];
     KdnetAddress from;
     int n;
 
-    memset(messages, 0, sizeof messages);
-    for (size_t i = 0; i < BATCH; i++) {
-        parts[i] = (struct iovec){.iov_base = buffers[i], .iov_len = BUFFER_BYTES};
-        messages[i].msg_hdr.msg_iov = &parts[i];
-        messages[i].msg_hdr.msg_iovlen = 1;
-        messages[i].msg_hdr.msg_name = &senders[i];
-        messages[i].msg_hdr.msg_namelen = sizeof senders[i];
-        messages[i].msg_hdr.msg_control = controls[i].bytes;
-        messages[i].msg_hdr.msg_controllen = sizeof controls[i].bytes;
-    }
-    n = recvmmsg(socket->fd, messages, BATCH, MSG_DONTWAIT, NULL);
-    for (int i = 0; i < n; i++) {
-        if (kdnet_address_from_native((const struct sockaddr *)&senders[i],
-                                      messages[i].msg_hdr.msg_namelen, &from)) {
-            read_own_address(&messages[i].msg_hdr, &from);
-            socket->funcs.receive(buffers[i], messages[i].msg_len, &from, socket->user);
+    prepare_batch();
+    n = recvmmsg(socket->fd, batch.messages, BATCH, MSG_DONTWAIT, NULL);
+    batch.n_used = (size_t)MAX(n, 0);
+    for (size_t i = 0; i < batch.n_used; i++) {
+        struct msghdr *message = &batch.messages[i].msg_hdr;
+
+        if (kdnet_address_from_native(message->msg_name, message->msg_namelen, &from)) {
+            read_own_address(message, &from);
+            socket->funcs.receive(batch.buffers[i], batch.messages[i].msg_len, &from, socket->user);
         }
     }
 }
