@@ -32,7 +32,7 @@ test_script(KdGuest *guest)
     target = start_target(guest, "7");
     kd_e2e_stage_start(&guest->stage, NULL);
     debug = kd_e2e_debug_new(&guest->stage, "node", target->trans);
-    kd_e2e_debug_expect_script(debug, 0);
+    kd_e2e_debug_expect_script(debug, GUEST_KD_SCRIPT_BYTES);
 }
 
 /* From either side; a reset comes when firewire-core lets it, so there is reading until then. */

@@ -31,7 +31,7 @@ test_script(KdGuest *guest)
     kd_guest_gadget_plug(gadget);
     kd_e2e_stage_start(&guest->stage, NULL);
     debug = kd_e2e_debug_new(&guest->stage, "board", target->trans);
-    kd_e2e_debug_expect_script(debug, 0);
+    kd_e2e_debug_expect_script(debug, GUEST_KD_SCRIPT_BYTES);
 }
 
 /* Twice, so that it is not the first connection alone that is mended. */
@@ -107,6 +107,7 @@ test_late(KdGuest *guest)
     g_assert_cmphex(stop.pc, ==, KD_SIM_BREAK_ADDRESS);
 }
 
+/* The first answers may be those to a debugger that has asked more than once. */
 static void
 mark(KdDebugger *debugger, const char *name)
 {
@@ -114,6 +115,7 @@ mark(KdDebugger *debugger, const char *name)
     char text[MARK_BYTES] = "";
 
     g_strlcpy(text, name, sizeof text);
+    guest_kd_expect_memory(debugger, PART_BYTES);
     (void)kd_debugger_write(debugger, KD_SIM_SCRATCH_ADDRESS, text, sizeof text, &error);
     g_assert_no_error(error);
 }
@@ -124,6 +126,7 @@ expect_mark(KdDebugger *debugger, const char *name)
     g_autoptr(GError) error = NULL;
     char text[MARK_BYTES] = "";
 
+    guest_kd_expect_memory(debugger, MARK_BYTES);
     (void)kd_debugger_read(debugger, KD_SIM_SCRATCH_ADDRESS, text, sizeof text, &error);
     g_assert_no_error(error);
     g_assert_cmpstr(text, ==, name);
@@ -154,7 +157,6 @@ test_together(KdGuest *guest)
 
         debugs[i] = kd_e2e_debug_new(&guest->stage, targets[i]->name, targets[i]->trans);
         debuggers[i] = kd_e2e_debug_attach(debugs[i], KD_DEBUGGER_ATTACH_ASKS, &stop);
-        guest_kd_expect_memory(debuggers[i], PART_BYTES);
         mark(debuggers[i], targets[i]->name);
     }
     for (guint i = 0; i < N_TOGETHER; i++) {
