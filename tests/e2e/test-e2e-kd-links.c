@@ -122,7 +122,6 @@ test_key_file(KdE2eStage *stage, gconstpointer unused)
     g_autofree char *folder = g_build_filename(stage->folder, "config", "kdsrv", "keys", NULL);
     g_autofree char *path = g_build_filename(folder, "box", NULL);
     g_autofree char *trans = NULL;
-    g_autofree char *link = NULL;
     g_autoptr(KdE2eTarget) target = kd_e2e_target_new_net(stage, "box", KEY);
     g_autoptr(KdE2eProgram) refused = NULL;
     g_autoptr(KdE2eDebug) debug = NULL;
