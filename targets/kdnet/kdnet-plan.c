@@ -5,6 +5,7 @@
 #include "kdnet-key-file.h"
 
 #include <string.h>
+#include <sys/prctl.h>
 
 static gboolean
 take_port(KdnetPlan *plan, GVariant *params, GError **error)
@@ -58,9 +59,18 @@ take_target(KdnetPlan *plan, GVariant *params)
     }
 }
 
+/* A client may have given the key to a server that had no secret before. */
+static void
+forbid_dumps(void)
+{
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 /**
  * kdnet_plan_new:
  * @params: a{sv} of the target's table
+ *
+ * Understands the parameters. From now on the process leaves no core dump: there is a key in it.
  *
  * Returns: (transfer full) (nullable): with %KD_ERROR_PARAM_INVALID or %KD_ERROR_PARAM_MISSING
  */
@@ -69,6 +79,7 @@ kdnet_plan_new(GVariant *params, GError **error)
 {
     g_autoptr(KdnetPlan) plan = g_new0(KdnetPlan, 1);
 
+    forbid_dumps();
     if (!take_port(plan, params, error) || !take_key(plan, params, error)) {
         return NULL;
     }

@@ -21,9 +21,8 @@ search_free(gpointer data)
 
 /* One more address, if the rules allow it and there is room */
 static gboolean
-add_place(const Search *search, GInetAddress *inet, KdnetPlaces *places, GError **error)
+add_place(const Search *search, GSocketAddress *socket_address, KdnetPlaces *places, GError **error)
 {
-    g_autoptr(GSocketAddress) socket_address = g_inet_socket_address_new(inet, search->port);
     struct sockaddr_storage native;
     gssize len_bytes = g_socket_address_get_native_size(socket_address);
 
@@ -43,15 +42,15 @@ add_place(const Search *search, GInetAddress *inet, KdnetPlaces *places, GError 
 }
 
 static void
-return_places(GTask *task, GList *addresses)
+return_places(GTask *task, GPtrArray *addresses)
 {
     const Search *search = g_task_get_task_data(task);
     g_autofree KdnetPlaces *places = g_new0(KdnetPlaces, 1);
     GError *error = NULL;
 
-    for (GList *at = addresses; at != NULL; at = at->next) {
+    for (guint i = 0; i < addresses->len; i++) {
         g_clear_error(&error);
-        (void)add_place(search, at->data, places, &error);
+        (void)add_place(search, g_ptr_array_index(addresses, i), places, &error);
     }
     if (places->n > 0) {
         g_clear_error(&error);
@@ -71,33 +70,35 @@ on_looked_up(GObject *source, GAsyncResult *result, gpointer user_data)
     g_autoptr(GTask) task = user_data;
     const Search *search = g_task_get_task_data(task);
     g_autoptr(GError) error = NULL;
-    GList *addresses =
-        g_resolver_lookup_by_name_with_flags_finish(G_RESOLVER(source), result, &error);
+    g_autoptr(GPtrArray) addresses = g_ptr_array_new_with_free_func(g_object_unref);
+    GList *found = g_resolver_lookup_by_name_with_flags_finish(G_RESOLVER(source), result, &error);
 
+    for (GList *at = found; at != NULL; at = at->next) {
+        g_ptr_array_add(addresses, g_inet_socket_address_new(at->data, search->port));
+    }
+    g_resolver_free_addresses(found);
     if (g_task_return_error_if_cancelled(task)) {
-        g_resolver_free_addresses(addresses);
         return;
     }
-    if (addresses == NULL) {
+    if (addresses->len == 0) {
         g_task_return_new_error(task, G_IO_ERROR, G_IO_ERROR_HOST_NOT_FOUND,
                                 "net: cannot find the host %s: %s", search->name,
                                 error != NULL ? error->message : "it has no address");
         return;
     }
     return_places(task, addresses);
-    g_resolver_free_addresses(addresses);
 }
 
-/* What an address, with or without brackets, says; NULL for a name */
-static GInetAddress *
-parse_literal(const char *name)
+/* What an address, with or without brackets and scope, says; NULL for a name */
+static GSocketAddress *
+parse_literal(const char *name, uint16_t port)
 {
     size_t len = strlen(name);
     g_autofree char *bare = len > 2 && name[0] == '[' && name[len - 1] == ']'
                                 ? g_strndup(name + 1, len - 2)
                                 : g_strdup(name);
 
-    return g_inet_address_new_from_string(bare);
+    return g_inet_socket_address_new_from_string(bare, port);
 }
 
 static void
@@ -140,13 +141,14 @@ kdnet_search_async(const KdHost *host, const char *name, uint16_t port, GCancell
     if (g_task_return_error_if_cancelled(task)) {
         return;
     }
-    g_autoptr(GInetAddress) literal = parse_literal(name);
+    GSocketAddress *literal = parse_literal(name, port);
     if (literal == NULL) {
         look_up(task);
         return;
     }
-    GList only = {.data = literal};
-    return_places(task, &only);
+    g_autoptr(GPtrArray) only = g_ptr_array_new_with_free_func(g_object_unref);
+    g_ptr_array_add(only, literal);
+    return_places(task, only);
 }
 
 /**

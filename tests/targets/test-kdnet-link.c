@@ -5,6 +5,7 @@
 
 #include <malloc.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -108,6 +109,15 @@ test_default_port(void)
     g_auto(GStrv) names = kd_net->build_lock_names(kd_test_host_get(), params);
     g_assert_cmpstr(names[0], ==, "udp:5364");
     g_assert_null(names[1]);
+}
+
+static void
+test_no_dump(void)
+{
+    g_autoptr(GVariant) params = kd_test_params("{'port': <uint64 50000>, " WITH_KEY "}");
+    g_assert_cmpint(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), ==, 0);
+    g_assert_true(kd_net->check(params, NULL));
+    g_assert_cmpint(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), ==, 0);
 }
 
 static void
@@ -457,6 +467,7 @@ main(int argc, char **argv)
     g_test_add_func("/kdnet/open/port-in-use-is-named", test_port_in_use);
     g_test_add_func("/kdnet/open/mistakes-are-told-without-the-key", test_bad_params);
     g_test_add_func("/kdnet/open/documented-default-port-is-taken", test_default_port);
+    g_test_add_func("/kdnet/open/process-with-a-key-leaves-no-dump", test_no_dump);
     g_test_add_func("/kdnet/open/cancelled-one-leaves-nothing", test_cancel);
     g_test_add_func("/kdnet/open/many-keep-no-descriptor", test_no_leak);
     g_test_add_func("/kdnet/link/target-that-offers-itself-is-taken", test_session);
