@@ -29,13 +29,15 @@ struct KdTargetSide {
     uint32_t next_id;
     KdStoredPacket request;
     gboolean has_request;
-    gboolean is_endless;   /* the request is repeated until it is taken */
-    gboolean is_due;       /* it is to be sent now */
-    gboolean is_sent;      /* once at least */
-    gboolean is_repeating; /* without ACKs: it was taken, but the target wants it again */
-    gboolean is_repeated;  /* it is or was on its way more than once */
-    gboolean is_cut;       /* the repetition came while the target waited for an ACK */
-    gboolean is_id_used;   /* an ACK has come for the id that it had, and it is to go once more */
+    gboolean is_endless;  /* the request is repeated until it is taken */
+    gboolean is_due;      /* it is to be sent now */
+    gboolean is_sent;     /* once at least */
+    gboolean is_repeated; /* it is or was on its way more than once */
+    gboolean is_cut;      /* the repetition came while the target waited for an ACK */
+    gboolean is_id_used;  /* an ACK has come for the id that it had, and it is to go once more */
+    /* without ACKs: */
+    gboolean may_repeat;   /* the carrier took it, and the target has not said anything since */
+    gboolean is_repeating; /* the target wants it again */
     gint64 sent_us;
     gint64 repeat_us;
     gint64 give_up_us;
@@ -176,6 +178,7 @@ kd_target_side_request(KdTargetSide *side, const KdPacket *packet, gboolean is_e
     side->is_due = TRUE;
     side->is_sent = FALSE;
     side->is_repeating = FALSE;
+    side->may_repeat = FALSE;
     side->is_repeated = FALSE;
     side->is_cut = FALSE;
     side->is_id_used = FALSE;
@@ -256,6 +259,7 @@ kd_target_side_drop_request(KdTargetSide *side)
     side->has_request = FALSE;
     side->is_due = FALSE;
     side->is_repeating = FALSE;
+    side->may_repeat = FALSE;
 }
 
 static void
@@ -315,9 +319,8 @@ hear_resend(KdTargetSide *side, gint64 now_us)
         } else {
             side->repeat_us = side->sent_us + RESEND_US;
         }
-    } else if (!side->rules->has_acks && !side->has_request && side->request.type != 0 &&
-               now_us - side->sent_us >= RESEND_US) {
-        /* It was counted as taken, and its checksum was wrong. */
+    } else if (side->may_repeat) {
+        /* It was counted as taken, and its checksum was wrong. The mailbox sets the pace. */
         side->is_repeating = TRUE;
     }
 }
@@ -399,6 +402,8 @@ void
 kd_target_side_remember(KdTargetSide *side, const KdPacket *packet)
 {
     side->n_damages = 0;
+    side->is_repeating = FALSE;
+    side->may_repeat = FALSE;
     if (side->rules->id_step == 0 && (packet->id & KD_PACKET_SYNC_ID) != 0) {
         refresh_ids(side);
     }
@@ -532,6 +537,7 @@ put_request(KdTargetSide *side, gint64 now_us)
     /* The carrier has put it into the target's memory. */
     gboolean is_first = side->has_request;
     kd_target_side_take_request(side);
+    side->may_repeat = TRUE;
     return is_first ? KD_REQUEST_TAKEN : KD_REQUEST_PENDING;
 }
 
