@@ -6,8 +6,31 @@
 /* Of the texts that no client has seen the last are kept. */
 #define TEXTS_BYTES ((size_t)64 * 1024)
 
-/* A target that goes on has taken what made it go on, although its ACK got lost. */
-static void
+/* Of a reply to a request that the target may have twice */
+typedef enum {
+    DOUBLED_NOT = 0,    /* it has it once */
+    DOUBLED_WANTED = 1, /* it is the first */
+    DOUBLED_STALE = 2,  /* nobody waits for it, or not any more */
+} Doubled;
+
+/* Whether it is the reply to the request that the target has not acknowledged, and not to an
+ * earlier one of the same kind. */
+static gboolean
+is_reply_to(const KdLinkLayer *layer, const KdPacket *packet, const KdPacket *request,
+            gint64 now_us)
+{
+    KdReplyKey key = kd_payload_get_reply_key(packet);
+    KdReplyKey asked = kd_payload_get_reply_key(request);
+
+    return request->type == KD_PACKET_STATE_MANIPULATE && key.api == asked.api &&
+           !kd_reply_list_has(&layer->replies, key, now_us) &&
+           (key.where == asked.where || !kd_reply_list_is_double(&layer->replies, now_us));
+}
+
+/* A target that goes on has taken what made it go on, although its ACK got lost. A request that has
+ * two ids needs the ACK of the second all the same: who has got neither counts from there. Returns:
+ * whether that is so, and somebody waits for the reply, or nobody */
+static Doubled
 take_as_ack(KdLinkLayer *layer, const KdPacket *packet, gint64 now_us)
 {
     KdPacket request;
@@ -15,15 +38,13 @@ take_as_ack(KdLinkLayer *layer, const KdPacket *packet, gint64 now_us)
 
     if (!kd_target_side_has_sent(layer->target) ||
         !kd_target_side_get_request(layer->target, &request)) {
-        return;
+        return DOUBLED_NOT;
     }
-    if (packet->type == KD_PACKET_STATE_MANIPULATE) {
-        /* unless it is the reply to an earlier one of the same kind */
-        uint32_t api = kd_payload_get_api(packet);
-
-        is_taken = request.type == KD_PACKET_STATE_MANIPULATE &&
-                   kd_payload_get_api(&request) == api &&
-                   !kd_reply_list_has(&layer->replies, api, now_us);
+    if (kd_payload_is_reply(packet)) {
+        is_taken = is_reply_to(layer, packet, &request, now_us);
+        if (is_taken && kd_target_side_has_doubled(layer->target)) {
+            return kd_link_requests_satisfy(layer, now_us) ? DOUBLED_WANTED : DOUBLED_STALE;
+        }
     } else {
         is_taken = request.type != KD_PACKET_STATE_MANIPULATE || kd_payload_is_resuming(&request) ||
                    kd_payload_get_api(&request) == KD_API_SWITCH_PROCESSOR;
@@ -32,6 +53,18 @@ take_as_ack(KdLinkLayer *layer, const KdPacket *packet, gint64 now_us)
         kd_target_side_take_request(layer->target);
         kd_link_requests_taken(layer, now_us);
     }
+    return DOUBLED_NOT;
+}
+
+/* Whether a reply is for somebody. */
+static gboolean
+is_for_client(KdLinkLayer *layer, const KdPacket *packet, Doubled doubled, gint64 now_us)
+{
+    if (doubled == DOUBLED_NOT) {
+        return kd_reply_list_take(&layer->replies, kd_payload_get_reply_key(packet), now_us);
+    }
+    kd_reply_list_expect_double(&layer->replies, now_us);
+    return doubled == DOUBLED_WANTED;
 }
 
 /**
@@ -95,7 +128,7 @@ gboolean
 kd_link_arrivals_take(KdLinkLayer *layer, const KdPacket *packet, gint64 now_us)
 {
     gboolean is_listening = kd_client_side_is_listening(layer->client);
-    gboolean is_reply = packet->type == KD_PACKET_STATE_MANIPULATE;
+    gboolean is_reply = kd_payload_is_reply(packet);
     gboolean is_question = kd_unattended_is_question(packet);
 
     layer->is_heard = TRUE;
@@ -105,9 +138,8 @@ kd_link_arrivals_take(KdLinkLayer *layer, const KdPacket *packet, gint64 now_us)
         kd_target_side_ack(layer->target, packet);
         return TRUE;
     }
-    take_as_ack(layer, packet, now_us);
-    gboolean is_wanted =
-        !is_reply || kd_reply_list_take(&layer->replies, kd_payload_get_api(packet), now_us);
+    Doubled doubled = take_as_ack(layer, packet, now_us);
+    gboolean is_wanted = !is_reply || is_for_client(layer, packet, doubled, now_us);
     if (is_wanted && is_listening) {
         if (!kd_packet_queue_push(kd_client_side_get_queue(layer->client), packet)) {
             return FALSE;

@@ -22,6 +22,7 @@ start(KdLinkLayer *layer, const KdPacket *packet, KdOwner owner, gint64 now_us)
     kd_target_side_request(layer->target, packet, owner == KD_OWNER_LAYER, now_us);
     layer->owner = owner;
     layer->request = without_payload(packet);
+    layer->is_replied = FALSE;
 }
 
 /* The target is free for what has waited behind the last request. */
@@ -163,6 +164,33 @@ kd_link_requests_are_resuming(const KdLinkLayer *layer)
 }
 
 /**
+ * kd_link_requests_satisfy:
+ *
+ * The reply to a request has come that the target may have twice: the client has all it wants, but
+ * the target is to acknowledge it yet.
+ *
+ * Returns: whether the client waited for it
+ */
+gboolean
+kd_link_requests_satisfy(KdLinkLayer *layer, gint64 now_us)
+{
+    if (layer->is_replied) {
+        /* another one: both have been carried out */
+        kd_target_side_take_request(layer->target);
+        kd_link_requests_taken(layer, now_us);
+        return FALSE;
+    }
+    layer->is_replied = TRUE;
+    if (layer->owner != KD_OWNER_CLIENT) {
+        return FALSE;
+    }
+    kd_client_side_accept(layer->client, &layer->request);
+    kd_client_side_ack(layer->client, &layer->request, now_us);
+    layer->owner = KD_OWNER_NOBODY;
+    return TRUE;
+}
+
+/**
  * kd_link_requests_taken:
  *
  * The target has the request: the client is told, and the next may go.
@@ -172,6 +200,7 @@ kd_link_requests_taken(KdLinkLayer *layer, gint64 now_us)
 {
     KdPacket packet = kd_target_side_get_last_request(layer->target);
     gboolean has_reply = kd_payload_has_reply(&packet);
+    gboolean is_doubled = kd_target_side_has_doubled(layer->target);
 
     layer->is_desynced = FALSE;
     if (kd_unattended_is_answer(&layer->question, &packet)) {
@@ -181,8 +210,11 @@ kd_link_requests_taken(KdLinkLayer *layer, gint64 now_us)
         layer->state = KD_TARGET_STATE_RUNNING;
         kd_stored_packet_clear(&layer->state_change);
     }
-    if (has_reply) {
-        kd_reply_list_add(&layer->replies, kd_payload_get_api(&packet),
+    if (is_doubled) {
+        kd_reply_list_expect_double(&layer->replies, now_us);
+    }
+    if (has_reply && !(is_doubled && layer->owner != KD_OWNER_CLIENT)) {
+        kd_reply_list_add(&layer->replies, kd_payload_get_reply_key(&packet),
                           layer->owner != KD_OWNER_CLIENT, now_us);
     }
     if (layer->owner == KD_OWNER_CLIENT) {

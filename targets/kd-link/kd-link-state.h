@@ -34,8 +34,9 @@ struct KdLinkLayer {
     KdBreakIn break_in;
     KdReplyList replies;
 
-    KdOwner owner;    /* of the request that the target is to take */
-    KdPacket request; /* of the client's, without its payload */
+    KdOwner owner;       /* of the request that the target is to take */
+    KdPacket request;    /* of the client's, without its payload */
+    gboolean is_replied; /* it may be there twice, and one reply has come */
     KdOwner next_owner;
     KdPacket next_request;
     KdStoredPacket next;
@@ -52,6 +53,7 @@ void kd_link_requests_hear(KdLinkLayer *layer, const KdPacket *packet, gint64 no
 void kd_link_requests_abandon(KdLinkLayer *layer);
 void kd_link_requests_answer(KdLinkLayer *layer, gint64 now_us);
 gboolean kd_link_requests_are_resuming(const KdLinkLayer *layer);
+gboolean kd_link_requests_satisfy(KdLinkLayer *layer, gint64 now_us);
 void kd_link_requests_taken(KdLinkLayer *layer, gint64 now_us);
 void kd_link_requests_dropped(KdLinkLayer *layer, gint64 now_us);
 

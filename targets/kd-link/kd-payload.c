@@ -100,6 +100,40 @@ kd_payload_has_reply(const KdPacket *packet)
 }
 
 /**
+ * kd_payload_get_reply_key:
+ * @packet: a request, or a reply
+ *
+ * Returns: what a reply has in common with its request: of memory the address, at 16, and the
+ *    length, at 24. Windows repeats both
+ */
+KdReplyKey
+kd_payload_get_reply_key(const KdPacket *packet)
+{
+    KdReplyKey key = {.api = kd_payload_get_api(packet)};
+
+    switch (key.api) {
+    case KD_API_READ_VIRTUAL:
+    case KD_API_WRITE_VIRTUAL:
+    case KD_API_READ_CONTROL:
+    case KD_API_WRITE_CONTROL:
+    case KD_API_READ_PHYSICAL:
+    case KD_API_WRITE_PHYSICAL:
+        if (packet->payload_bytes >= 28) {
+            uint64_t address = kd_le_load32(packet->payload + 16) |
+                               (uint64_t)kd_le_load32(packet->payload + 20) << 32;
+
+            /* Addresses of different lengths differ then too, but for those that nobody asks for.
+             */
+            key.where = address ^ (uint64_t)kd_le_load32(packet->payload + 24) << 48;
+        }
+        break;
+    default:
+        break;
+    }
+    return key;
+}
+
+/**
  * kd_payload_may_repeat:
  * @packet: for the target
  *

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kd-packet.h"
+#include "kd-reply-list.h"
 
 /* First number of a payload */
 enum {
@@ -42,4 +43,5 @@ gboolean kd_payload_is_state_change(const KdPacket *packet);
 gboolean kd_payload_is_text(const KdPacket *packet);
 gboolean kd_payload_is_resuming(const KdPacket *packet);
 gboolean kd_payload_has_reply(const KdPacket *packet);
+KdReplyKey kd_payload_get_reply_key(const KdPacket *packet);
 gboolean kd_payload_may_repeat(const KdPacket *packet);

@@ -16,21 +16,33 @@ drop_first(KdReplyList *list, unsigned n)
 
 /**
  * kd_reply_list_add:
- * @api: of the request, and of its reply
- * @is_stale: whether nobody wants it any more
+ * @key: of the request
+ * @is_stale: whether nobody wants its reply any more
  *
  * The target has taken a request that it replies to.
  */
 void
-kd_reply_list_add(KdReplyList *list, uint32_t api, gboolean is_stale, gint64 now_us)
+kd_reply_list_add(KdReplyList *list, KdReplyKey key, gboolean is_stale, gint64 now_us)
 {
     if (list->n == KD_REPLY_LIST_MAX) {
         drop_first(list, 1);
     }
-    list->replies[list->n].api = api;
+    list->replies[list->n].key = key;
     list->replies[list->n].is_stale = is_stale;
     list->replies[list->n].taken_us = now_us;
     list->n++;
+}
+
+/**
+ * kd_reply_list_expect_double:
+ *
+ * The target may reply twice to the same request: what does not fit a request is such a reply for a
+ * while.
+ */
+void
+kd_reply_list_expect_double(KdReplyList *list, gint64 now_us)
+{
+    list->doubled_us = now_us + OLD_US;
 }
 
 /**
@@ -46,18 +58,32 @@ kd_reply_list_set_stale(KdReplyList *list)
     }
 }
 
-/* Returns: the place of a reply that may come yet; the list's length: there is none */
-static unsigned
-find(const KdReplyList *list, uint32_t api, gint64 now_us)
+static gboolean
+is_awaited(const KdReplyList *list, unsigned i, KdReplyKey key, gint64 now_us)
 {
-    unsigned i = 0;
+    return list->replies[i].key.api == key.api &&
+           (!list->replies[i].is_stale || now_us - list->replies[i].taken_us < OLD_US);
+}
 
-    while (i < list->n &&
-           (list->replies[i].api != api ||
-            (list->replies[i].is_stale && now_us - list->replies[i].taken_us >= OLD_US))) {
-        i++;
+/* Returns: the place of a reply that may come yet; the list's length: there is none. Targets repeat
+ * the address in their reply; whether all do is not known, so that of one that does not the first
+ * that may come is meant. */
+static unsigned
+find(const KdReplyList *list, KdReplyKey key, gint64 now_us)
+{
+    unsigned first = list->n;
+
+    for (unsigned i = list->n; i-- > 0;) {
+        if (is_awaited(list, i, key, now_us)) {
+            first = i;
+        }
     }
-    return i;
+    for (unsigned i = first; i < list->n; i++) {
+        if (is_awaited(list, i, key, now_us) && list->replies[i].key.where == key.where) {
+            return i;
+        }
+    }
+    return kd_reply_list_is_double(list, now_us) ? list->n : first;
 }
 
 /**
@@ -66,26 +92,37 @@ find(const KdReplyList *list, uint32_t api, gint64 now_us)
  * Returns: whether the target owes such a reply
  */
 gboolean
-kd_reply_list_has(const KdReplyList *list, uint32_t api, gint64 now_us)
+kd_reply_list_has(const KdReplyList *list, KdReplyKey key, gint64 now_us)
 {
-    return find(list, api, now_us) < list->n;
+    return find(list, key, now_us) < list->n;
+}
+
+/**
+ * kd_reply_list_is_double:
+ *
+ * Returns: whether a reply that fits no request is one too many
+ */
+gboolean
+kd_reply_list_is_double(const KdReplyList *list, gint64 now_us)
+{
+    return now_us < list->doubled_us;
 }
 
 /**
  * kd_reply_list_take:
- * @api: of a reply
+ * @key: of a reply
  *
  * A reply has come. Those to earlier requests will not come any more.
  *
  * Returns: whether somebody may want it: %FALSE if it is known to be stale
  */
 gboolean
-kd_reply_list_take(KdReplyList *list, uint32_t api, gint64 now_us)
+kd_reply_list_take(KdReplyList *list, KdReplyKey key, gint64 now_us)
 {
-    unsigned i = find(list, api, now_us);
+    unsigned i = find(list, key, now_us);
 
     if (i == list->n) {
-        return TRUE;
+        return !kd_reply_list_is_double(list, now_us);
     }
     gboolean is_stale = list->replies[i].is_stale;
     drop_first(list, i + 1);

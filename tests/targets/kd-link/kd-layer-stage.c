@@ -158,7 +158,7 @@ kd_stage_request(uint32_t api, uint8_t salt)
     KdStagePayload *payload = new_payload(STAGE_REQUEST_BYTES);
 
     kd_le_store32(payload->bytes, api);
-    payload->bytes[16] = salt;
+    payload->bytes[32] = salt; /* where a reply may differ */
     return payload;
 }
 

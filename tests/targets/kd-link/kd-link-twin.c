@@ -19,6 +19,7 @@
 typedef struct {
     gint64 arrival_us;
     gboolean is_to_layer;
+    guint64 number; /* of a datagram */
     GBytes *bytes;
 } Travelling;
 
@@ -37,7 +38,9 @@ struct KdLinkTwin {
     gboolean is_waiting;  /* for the ACK of the first */
     gint64 repeat_us;
 
-    guint32 n_requests; /* that were carried out */
+    guint64 n_sent;
+    guint64 heard_number; /* the highest that was heard */
+    guint32 n_requests;   /* that were carried out */
     guint32 n_events;
     guint32 n_texts;
     GBytes *mailbox; /* what the layer has put there */
@@ -75,7 +78,13 @@ kd_link_twin_build_continue(guint32 n, uint8_t *payload)
 size_t
 kd_link_twin_build_reply(guint32 n, uint8_t *payload)
 {
-    return build(API_READ, n + 0x1000000, 56 + n * 37 % 1024, payload);
+    uint8_t request[KD_PACKET_PAYLOAD_MAX_BYTES];
+    size_t len_bytes = build(API_READ, n + 0x1000000, 56 + n * 37 % 1024, payload);
+
+    /* address and length, as Windows repeats them */
+    kd_link_twin_build_request(n, request);
+    memcpy(payload + 16, request + 16, 12);
+    return len_bytes;
 }
 
 size_t
@@ -126,6 +135,7 @@ damage(KdLinkTwin *twin, const uint8_t *bytes, size_t len_bytes)
 static void
 put(KdLinkTwin *twin, gboolean is_to_layer, const uint8_t *bytes, size_t len_bytes, gint64 now_us)
 {
+    guint64 number = ++twin->n_sent;
     int n = happens(twin, twin->faults.loss) ? 0 : 1 + happens(twin, twin->faults.duplicates);
 
     for (int i = 0; i < n; i++) {
@@ -139,6 +149,7 @@ put(KdLinkTwin *twin, gboolean is_to_layer, const uint8_t *bytes, size_t len_byt
         if (twin->faults.reorder_ms > 0)
             travelling->arrival_us += g_rand_int_range(twin->rand, 0, twin->faults.reorder_ms) * MS;
         travelling->is_to_layer = is_to_layer;
+        travelling->number = number;
         travelling->bytes = copy;
         g_queue_insert_sorted(&twin->line, travelling, compare, NULL);
     }
@@ -210,7 +221,13 @@ carry_out(KdLinkTwin *twin, const KdPacket *packet)
     size_t n = is_resume ? kd_link_twin_build_continue(twin->n_events, expected)
                          : kd_link_twin_build_request(twin->n_requests, expected);
 
-    /* Each request once, in order, and whole. */
+    /* What does no harm may come twice. */
+    if (!is_resume && twin->n_requests > 0 &&
+        kd_le_load32(packet->payload + 16) == twin->n_requests - 1) {
+        say(twin, REQUEST, kd_link_twin_build_reply, twin->n_requests - 1);
+        return;
+    }
+    /* Each request in order, and whole. */
     g_assert_cmpmem(packet->payload, (int)packet->payload_bytes, expected, (int)n);
     if (!is_resume) {
         say(twin, REQUEST, kd_link_twin_build_reply, twin->n_requests++);
@@ -221,11 +238,25 @@ carry_out(KdLinkTwin *twin, const KdPacket *packet)
     say(twin, KD_PACKET_STATE_CHANGE64, kd_link_twin_build_event, ++twin->n_events);
 }
 
+/* What it says while it runs would be lost for good, and nobody could help that. */
+static gboolean
+is_waiting_for_reply(const KdLinkTwin *twin)
+{
+    return twin->is_waiting && twin->dialect != KD_DIALECT_1394 &&
+           kd_le_load16(g_bytes_get_data(g_queue_peek_head((GQueue *)&twin->to_say), NULL)) ==
+               REQUEST;
+}
+
 static void
 hear_data(KdLinkTwin *twin, const KdPacket *packet, gint64 now_us)
 {
     gboolean is_new = packet->id == twin->expected_id || twin->dialect == KD_DIALECT_1394;
 
+    if (twin->faults.is_strict && is_waiting_for_reply(twin)) {
+        put_control(twin, KD_PACKET_RESEND, 0, now_us);
+        end_first(twin);
+        return;
+    }
     if (!is_new && twin->dialect == KD_DIALECT_NET && packet->id > twin->expected_id) {
         put_control(twin, KD_PACKET_RESEND, 0, now_us);
         return;
@@ -377,8 +408,10 @@ kd_link_twin_tick(KdLinkTwin *twin, gint64 now_us)
         g_queue_pop_head(&twin->line);
         if (first->is_to_layer)
             (void)twin->give(start, n, now_us, twin->user);
-        else
-            hear(twin, start, n, now_us);
+        else if (twin->dialect != KD_DIALECT_NET || first->number > twin->heard_number)
+            hear(twin, start, n, now_us); /* no datagram twice, and none that others overtook */
+        if (!first->is_to_layer)
+            twin->heard_number = MAX(twin->heard_number, first->number);
         travelling_free(first);
     }
     if (!twin->is_waiting || now_us >= twin->repeat_us)

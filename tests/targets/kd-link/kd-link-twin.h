@@ -10,13 +10,15 @@ typedef struct KdLinkTwin KdLinkTwin;
 /**
  * KdLinkTwinFaults:
  *
- * Of so many packets in a thousand; @reorder: by how many milliseconds at most one is late
+ * Of so many packets in a thousand; @reorder_ms: by how much at most one is late; @is_strict: who
+ * waits for an ACK and hears data takes that for the ACK, and wants the data once more
  */
 typedef struct {
     int loss;
     int duplicates;
     int corruption;
     int reorder_ms;
+    gboolean is_strict;
 } KdLinkTwinFaults;
 
 /* Gives the layer a packet. Returns: whether it was dealt with */
