@@ -281,7 +281,8 @@ test_reflected(Stage *stage, gconstpointer unused)
 {
     (void)unused;
     connect_target(stage);
-    g_assert_true(kdnet_session_send(stage->session, (const uint8_t *)"b", 1));
+    for (guint i = 0; i < 10; i++) /* numbers that the target has not had */
+        g_assert_true(kdnet_session_send(stage->session, (const uint8_t *)"b", 1));
     guint before = stage->sent->len;
     for (guint i = 0; i < before; i++) {
         gsize len = 0;
@@ -619,6 +620,43 @@ test_session_dropped(Stage *stage, gconstpointer unused)
     g_assert_cmpuint(stage->sent->len, ==, 2);
 }
 
+/* The target took the second answer, nobody heard of it, and it has nothing to say. */
+static void
+test_session_dropped_quietly(Stage *stage, gconstpointer unused)
+{
+    KdNetDatagram lost;
+    (void)unused;
+    connect_target(stage);
+    pass(stage, POKE_US);
+    stage->target.is_connected = FALSE;
+    g_assert_true(poke(stage));
+    kd_net_target_check(&stage->target, &lost);
+    pass(stage, POKE_US);
+    g_assert_true(stage->target.is_connected);
+    connect_target(stage); /* there is an answer: the key in force may not be the target's */
+    g_assert_cmpuint(stage->n_restarts, ==, 1);
+    say(stage, "lives");
+    check_heard(stage, "lives");
+}
+
+/* An offer that was made before the answer to the one before it came */
+static void
+test_crossed_answer(Stage *stage, gconstpointer unused)
+{
+    KdNetDatagram offer;
+    (void)unused;
+    connect_target(stage);
+    say(stage, "x");
+    stage->target.is_connected = FALSE;
+    kd_net_target_poke(&stage->target, &offer);
+    stage->target.is_connected = TRUE;
+    give(stage, &offer);
+    pass(stage, 100 * MS_US);
+    g_assert_false(poke(stage)); /* it has a session after all */
+    pass(stage, 2 * S_US);
+    g_assert_cmpuint(get_status(stage).n_answered, ==, 1);
+}
+
 static void
 test_crossed_offer(Stage *stage, gconstpointer unused)
 {
@@ -692,6 +730,47 @@ test_replayed_poke_in_silence(Stage *stage, gconstpointer unused)
     g_assert_cmpuint(stage->n_restarts, ==, 0);
 }
 
+/* Once the target has shown that it lives, an old offer is old for good. */
+static void
+test_refuted_poke(Stage *stage, gconstpointer unused)
+{
+    KdNetDatagram old;
+    (void)unused;
+    kd_net_target_boot(&stage->target, 77);
+    kd_net_target_poke(&stage->target, &old);
+    kd_net_target_boot(&stage->target, 2);
+    connect_target(stage);
+    give(stage, &old);
+    pass(stage, 2 * S_US);
+    say(stage, "lives");
+    pass(stage, 9 * S_US);
+    give(stage, &old);
+    g_assert_cmpuint(get_status(stage).n_answered, ==, 1);
+}
+
+/* More boots than are remembered do not push out the one in session. */
+static void
+test_many_boots(Stage *stage, gconstpointer unused)
+{
+    KdNetDatagram old;
+    KdNetDatagram other;
+    KdNetTarget others;
+    (void)unused;
+    kd_net_target_poke(&stage->target, &old);
+    connect_target(stage);
+    kd_net_target_init(&others, KD_NET_KEY);
+    for (guint i = 0; i < 150; i++) {
+        kd_net_target_boot(&others, (uint8_t)(100 + i));
+        kd_net_target_poke(&others, &other);
+        give(stage, &other);
+    }
+    kd_net_target_clear(&others);
+    say(stage, "lives");
+    give(stage, &old);
+    pass(stage, 3 * S_US);
+    g_assert_cmpuint(get_status(stage).n_answered, ==, 1);
+}
+
 /* Two answers to one boot, and an attacker who holds back the check of the first: both sides end up
  * with the same key by themselves. */
 static void
@@ -701,16 +780,34 @@ test_delayed_check(Stage *stage, gconstpointer unused)
     (void)unused;
     g_assert_true(poke(stage));
     kd_net_target_check(&stage->target, &delayed);
+    pass(stage, 1500 * MS_US);
+    connect_target(stage);
+    give(stage, &delayed);
+    g_assert_cmpuint(stage->n_restarts, ==, 1);
+    say(stage, "lives");
+    check_heard(stage, "lives");
+    g_assert_cmpuint(stage->n_restarts, ==, 2);
+    give(stage, &delayed);
+    g_assert_cmpuint(stage->n_restarts, ==, 2);
+    pass(stage, POKE_US);
+    g_assert_false(poke(stage));
+    say(stage, "goes on");
+    check_heard(stage, "goes on");
+}
+
+/* The keys of answers that the target has not taken are forgotten when it goes on without them. */
+static void
+test_outdated_check(Stage *stage, gconstpointer unused)
+{
+    KdNetDatagram delayed;
+    (void)unused;
+    g_assert_true(poke(stage));
+    kd_net_target_check(&stage->target, &delayed);
     pass(stage, POKE_US);
     connect_target(stage);
     give(stage, &delayed);
-    say(stage, "lives");
-    check_heard(stage, "lives");
-    give(stage, &delayed);
-    pass(stage, POKE_US);
-    (void)poke(stage);
-    say(stage, "goes on");
-    check_heard(stage, "goes on");
+    g_assert_cmpuint(stage->n_restarts, ==, 0);
+    g_assert_cmpuint(get_status(stage).n_forged, ==, 1);
 }
 
 /* ---- target= ---- */
@@ -818,10 +915,15 @@ main(int argc, char **argv)
     ADD("reboot/quick-one-is-answered-when-the-old-boot-is-silent", test_quick_reboot);
     ADD("reboot/lost-target-may-come-from-anywhere", test_reboot_when_gone);
     ADD("reboot/target-that-gave-us-up-is-taken-once", test_session_dropped);
+    ADD("reboot/target-whose-new-key-was-not-shown-is-found", test_session_dropped_quietly);
+    ADD("reboot/offer-that-crossed-our-answer-is-not-answered", test_crossed_answer);
     ADD("replay/offer-that-was-overtaken-is-old", test_crossed_offer);
     ADD("replay/offers-of-all-boots-get-no-answer-in-a-session", test_replayed_pokes);
     ADD("replay/answered-offer-does-not-rekey", test_replayed_poke_in_silence);
+    ADD("replay/offer-that-a-sign-of-life-refutes-stays-old", test_refuted_poke);
+    ADD("replay/many-boots-do-not-push-out-the-one-in-session", test_many_boots);
     ADD("replay/delayed-check-does-not-lock-out", test_delayed_check);
+    ADD("replay/check-of-an-answer-not-taken-comes-too-late", test_outdated_check);
     ADD("ask/twice-a-second-while-there-is-no-session", test_ask);
     ADD("ask/every-version-until-one-is-known", test_ask_versions);
     ADD("ask/others-with-the-key-are-told-and-ignored", test_ask_source);
