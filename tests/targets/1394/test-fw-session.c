@@ -61,24 +61,35 @@ plug(Place *place)
     kd_fw_bus_plug(place->bus, place->number, rom, G_N_ELEMENTS(rom), &memory, place);
 }
 
+/* Its node goes when the machine begins to boot, and comes when it has booted. */
+static void
+follow(Place *place)
+{
+    kd_fw_bus_lock(place->bus);
+    gboolean is_booting = kd_sim_machine_is_booting(kd_sim_target_get_machine(place->sim));
+    kd_fw_bus_unlock(place->bus);
+    if (!place->is_replugged || is_booting == place->was_booting)
+        return;
+    place->was_booting = is_booting;
+    if (is_booting)
+        kd_fw_bus_unplug(place->bus, place->number);
+    else
+        plug(place);
+}
+
+/* It boots no further than to where its node is known to be gone. */
 static gboolean
 on_tick(gpointer user)
 {
     Place *place = user;
+    follow(place);
     gint64 now_us = g_get_monotonic_time();
     kd_fw_bus_lock(place->bus);
     gint64 deadline_us = kd_sim_target_get_deadline_us(place->sim);
     if (deadline_us >= 0 && deadline_us <= now_us)
         kd_sim_target_tick(place->sim, now_us);
-    gboolean is_booting = kd_sim_machine_is_booting(kd_sim_target_get_machine(place->sim));
     kd_fw_bus_unlock(place->bus);
-    if (place->is_replugged && is_booting != place->was_booting) {
-        place->was_booting = is_booting;
-        if (is_booting)
-            kd_fw_bus_unplug(place->bus, place->number);
-        else
-            plug(place);
-    }
+    follow(place);
     return G_SOURCE_CONTINUE;
 }
 
