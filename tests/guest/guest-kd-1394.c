@@ -87,6 +87,23 @@ test_plug(KdGuest *guest)
 }
 
 static void
+test_list(KdGuest *guest)
+{
+    g_autoptr(KdE2eTarget) target = NULL;
+    g_autofree char *there = NULL;
+
+    if (kd_guest_cable_is_missing()) {
+        return;
+    }
+    target = start_target(guest, "5");
+    kd_guest_cable_await_entries();
+    kd_e2e_stage_start(&guest->stage, NULL);
+    there = guest_kd_list(guest);
+    g_test_message("%s", there);
+    g_assert_nonnull(strstr(there, "1394:channel=5 "));
+}
+
+static void
 test_channel(KdGuest *guest)
 {
     g_autoptr(KdE2eTarget) target = NULL;
@@ -112,5 +129,6 @@ guest_kd_add_1394(void)
     kd_guest_add_for("/guest/1394/script-goes-as-over-all-links", "1394", test_script);
     kd_guest_add_for("/guest/1394/session-lives-through-bus-resets", "1394", test_reset);
     kd_guest_add_for("/guest/1394/session-lives-without-the-cable-for-a-while", "1394", test_plug);
+    kd_guest_add_for("/guest/1394/list-has-the-target-by-its-channel", "1394", test_list);
     kd_guest_add_for("/guest/1394/target-on-another-channel-is-left-alone", "1394", test_channel);
 }

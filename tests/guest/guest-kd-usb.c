@@ -170,17 +170,6 @@ test_together(KdGuest *guest)
     }
 }
 
-static char *
-list_links(KdGuest *guest)
-{
-    g_autofree char *server = g_strdup_printf("tcp:server=127.0.0.1,port=%u", guest->stage.port);
-    g_autoptr(KdE2eProgram) kd =
-        kd_e2e_stage_run("kd", NULL, "--list", "links", "--server", server, NULL);
-
-    g_assert_cmpint(kd_e2e_program_wait(kd), ==, 0);
-    return g_strdup(kd_e2e_program_get_text(kd, KD_E2E_STDOUT));
-}
-
 static void
 test_list(KdGuest *guest)
 {
@@ -190,12 +179,12 @@ test_list(KdGuest *guest)
     g_autofree char *there = NULL;
 
     kd_e2e_stage_start(&guest->stage, NULL);
-    before = list_links(guest);
+    before = guest_kd_list(guest);
     g_assert_null(strstr(before, "usb:"));
     kd_guest_gadget_plug(gadget);
     kd_guest_gadget_await(gadget);
     g_assert_true(kd_e2e_program_is_running(target->program));
-    there = list_links(guest);
+    there = guest_kd_list(guest);
     g_test_message("%s", there);
     g_assert_nonnull(strstr(there, "usb:targetname=BOARD"));
 }

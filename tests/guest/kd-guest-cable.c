@@ -20,6 +20,9 @@
 #define DEBUGGER_GUID "0x0200000000000001"
 #define TARGET_GUID   "0x0200000000000002"
 
+/* In the root directory of a debug target's ROM: the key 1D, the version 2 */
+#define DEBUG_ENTRY 0x1d000002u
+
 /**
  * kd_guest_cable_is_missing:
  *
@@ -99,6 +102,41 @@ kd_guest_cable_await_node(KdGuestCableNode node)
     }
     close(events);
     return path;
+}
+
+static gboolean
+has_entry(int fd, uint32_t entry)
+{
+    uint32_t rom[256] = {0};
+    struct fw_cdev_get_info info = {.version = 4, .rom = (uintptr_t)rom, .rom_length = sizeof rom};
+
+    g_assert_cmpint(ioctl(fd, FW_CDEV_IOC_GET_INFO, &info), ==, 0);
+    for (guint i = 0; i < G_N_ELEMENTS(rom); i++) {
+        if (rom[i] == entry) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/**
+ * kd_guest_cable_await_entries:
+ *
+ * Waits until the kernel has read what the target has added to its configuration ROM.
+ */
+void
+kd_guest_cable_await_entries(void)
+{
+    g_autofree char *path = kd_guest_cable_await_node(KD_GUEST_CABLE_SEEN);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    char event[4096];
+
+    g_assert_cmpint(fd, >=, 0);
+    while (!has_entry(fd, DEBUG_ENTRY)) {
+        g_assert_true(kd_e2e_is_readable(fd, KD_E2E_DEADLINE_S * 1000));
+        g_assert_cmpint(read(fd, event, sizeof event), >, 0);
+    }
+    close(fd);
 }
 
 /**

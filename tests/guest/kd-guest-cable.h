@@ -13,5 +13,6 @@ typedef enum {
 
 gboolean kd_guest_cable_is_missing(void);
 char *kd_guest_cable_await_node(KdGuestCableNode node);
+void kd_guest_cable_await_entries(void);
 void kd_guest_cable_plug(gboolean is_in);
 int kd_guest_cable_reset(KdGuestCableNode by);

@@ -29,6 +29,22 @@ guest_kd_expect_memory(KdDebugger *debugger, gsize len_bytes)
     g_assert_cmpuint(kd_sim_facts_check(KD_SIM_PATTERN_ADDRESS, bytes, len_bytes), ==, len_bytes);
 }
 
+/**
+ * guest_kd_list:
+ *
+ * Returns: (transfer full): the links that the test's server has to offer
+ */
+char *
+guest_kd_list(const KdGuest *guest)
+{
+    g_autofree char *server = g_strdup_printf("tcp:server=127.0.0.1,port=%u", guest->stage.port);
+    g_autoptr(KdE2eProgram) kd =
+        kd_e2e_stage_run("kd", NULL, "--list", "links", "--server", server, NULL);
+
+    g_assert_cmpint(kd_e2e_program_wait(kd), ==, 0);
+    return g_strdup(kd_e2e_program_get_text(kd, KD_E2E_STDOUT));
+}
+
 int
 main(int argc, char **argv)
 {
