@@ -139,7 +139,8 @@ make_device(guint port, guint vendor, guint product, const char *function)
  * @port: of dummy_hcd
  * @serial: number of the device
  *
- * Makes a target's debug cable, which needs a kd-target before it can be plugged in.
+ * Makes a target's debug cable, which needs a kd-target before it can be plugged in. At port 0 it
+ * is one of USB 3, at the others of USB 2, which has shorter packets.
  *
  * Returns: (transfer full): the device
  */
@@ -153,6 +154,7 @@ kd_guest_gadget_new(guint port, const char *serial)
     set_text(gadget, "strings/0x409/manufacturer", KD_SIM_USB_MANUFACTURER);
     set_text(gadget, "strings/0x409/product", KD_SIM_USB_MODEL);
     set_text(gadget, "strings/0x409/serialnumber", serial);
+    set_text(gadget, "max_speed", port == 0 ? "super-speed" : "high-speed");
     gadget->folder = g_build_filename("/run", instance, NULL);
     g_assert_cmpint(g_mkdir(gadget->folder, 0700), ==, 0);
     g_assert_cmpint(mount(instance, gadget->folder, "functionfs", 0, NULL), ==, 0);
