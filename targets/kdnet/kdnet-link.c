@@ -191,7 +191,7 @@ note_target(KdnetLink *link)
 
     kdnet_session_get_status(link->session, &status);
     g_autofree char *peer = kdnet_address_build_text(&status.peer);
-    kd_link_port_note(link->port, "target at %s, KDNET version %u", peer, status.version);
+    kd_link_port_note(link->port, "found the target at %s, KDNET version %u", peer, status.version);
 }
 
 static void

@@ -98,7 +98,7 @@ test_ask(void)
     int fd = kd_net_socket(AF_INET, ASKED, &link);
     g_assert_cmpint(fd, >=, 0);
     kd_net_connect(fd, &target);
-    kd_net_await_note(&link, "target at " ASKED);
+    kd_net_await_note(&link, "found the target at " ASKED);
     close(fd);
     close(ear.fd);
     kd_net_close(&link);
@@ -158,7 +158,7 @@ test_family(void)
     kd_net_target_init(&target, KD_NET_KEY);
     int fd = kd_net_socket(AF_INET6, "::1", &link);
     kd_net_connect(fd, &target);
-    kd_net_await_note(&link, "target at [::1]:");
+    kd_net_await_note(&link, "found the target at [::1]:");
     close(fd);
     kd_net_close(&link);
     kd_net_target_clear(&target);

@@ -166,8 +166,8 @@ static void
 connect_from(KdNetLink *link, KdNetTarget *target, int family, const char *address)
 {
     int fd = kd_net_socket(family, address, link);
-    g_autofree char *expected =
-        g_strdup_printf(family == AF_INET ? "target at %s:" : "target at [%s]:", address);
+    g_autofree char *expected = g_strdup_printf(
+        family == AF_INET ? "found the target at %s:" : "found the target at [%s]:", address);
     kd_net_connect(fd, target);
     kd_net_await_note(link, expected);
     close(fd);
