@@ -45,8 +45,7 @@ struct KdnetSession {
     size_t n_asked;
     gint64 ask_us;
     uint64_t ask_seq;
-    uint8_t version; /* heard of last; 0: none was */
-    guint told;      /* bits: KdnetNotice */
+    guint told; /* bits: KdnetNotice */
     uint8_t tags[TAGS]
                 [KDNET_TAG_BYTES]; /* of authentic offers, each in the place of its first byte */
     KdnetStatus status;
@@ -257,11 +256,14 @@ drop_doubts(KdnetSession *session, gboolean is_data, gint64 now_us)
 static void
 note_life(KdnetSession *session, gboolean is_data, const KdnetAddress *from, gint64 now_us)
 {
-    session->peer = *from;
+    if (from != NULL) {
+        session->peer = *from;
+    }
     session->heard_us = now_us;
     if (is_data) {
         session->data_us = now_us;
     }
+/* @from: NULL: newer ones have come, maybe from elsewhere */
     drop_doubts(session, is_data, now_us);
     if (!session->is_here) {
         session->is_here = TRUE;
@@ -361,7 +363,6 @@ receive_control(KdnetSession *session, const uint8_t *datagram, size_t len_bytes
         session->status.n_old++;
         return;
     }
-    session->version = poke.version;
     take_poke(session, &poke, now_us);
 }
 
@@ -416,10 +417,12 @@ receive_data(KdnetSession *session, const uint8_t *datagram, size_t len_bytes,
 {
     KdnetOpened opened = {0};
     gboolean is_restart = FALSE;
+    gboolean is_newest;
 
     switch (take_data(session, datagram, len_bytes, &opened, &is_restart)) {
     case KDNET_TAKEN:
-        note_life(session, TRUE, from, now_us);
+        is_newest = opened.seq == session->current.window.highest;
+        note_life(session, TRUE, is_newest ? from : NULL, now_us);
         if (is_restart) {
             session->funcs.changed(KDNET_CHANGE_RESTART, session->user);
         }
@@ -506,14 +509,15 @@ kdnet_session_get_deadline_us(const KdnetSession *session)
     return deadline_us;
 }
 
-/* The offer that comes at once tells the version; until then all are tried in turn. */
+/* Only a session tells the version: an offer may be one that was recorded. Until then all are tried
+ * in turn. */
 static void
 ask(KdnetSession *session)
 {
     uint8_t datagram[KDNET_DATAGRAM_MAX_BYTES];
     uint64_t seq = ++session->ask_seq;
-    uint8_t version = session->version != 0
-                          ? session->version
+    uint8_t version = session->current.cipher != NULL
+                          ? session->current.version
                           : (uint8_t)(KDNET_VERSION_MAX -
                                       (seq - 1) % (KDNET_VERSION_MAX - KDNET_VERSION_MIN + 1));
     size_t len_bytes = kdnet_cipher_seal(session->control, version, KDNET_CHANNEL_CONTROL, seq,

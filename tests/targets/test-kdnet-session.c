@@ -310,6 +310,22 @@ test_latest_port(KdNetHost *host, gconstpointer unused)
     g_assert_cmpuint(host->sent_to.port, ==, 50001);
 }
 
+static void
+test_late_port(KdNetHost *host, gconstpointer unused)
+{
+    KdNetDatagram late;
+    (void)unused;
+    kd_net_host_connect_target(host);
+    kd_net_target_say(&host->target, "late", 4, &late);
+    host->where.port = 50001;
+    kd_net_host_say(host, "newer");
+    host->where.port = 50000;
+    kd_net_host_give(host, &late);
+    kd_net_host_check_heard(host, "late");
+    g_assert_true(kdnet_session_send(host->session, (const uint8_t *)"b", 1));
+    g_assert_cmpuint(host->sent_to.port, ==, 50001);
+}
+
 /* ---- watchdog ---- */
 
 static void
@@ -421,6 +437,27 @@ test_ask_versions(KdNetHost *host, gconstpointer unused)
     g_assert_cmphex(seen, ==, 0x3c); /* 2 to 5 */
 }
 
+/* An offer may be an old one, of another system. */
+static void
+test_ask_old_version(KdNetHost *host, gconstpointer unused)
+{
+    KdnetAddress place = kd_net_host_make_address(1, 50000);
+    KdNetDatagram old;
+    guint seen = 0;
+    (void)unused;
+    host->target.version = 2;
+    kd_net_target_poke(&host->target, &old);
+    kdnet_session_ask(host->session, &place, 1, host->now_us);
+    kd_net_host_give(host, &old);
+    guint before = host->sent->len;
+    kd_net_host_pass(host, 2 * S_US);
+    for (guint i = before; i < host->sent->len; i++) {
+        const uint8_t *bytes = g_bytes_get_data(g_ptr_array_index(host->sent, i), NULL);
+        seen |= 1u << bytes[4];
+    }
+    g_assert_cmphex(seen, ==, 0x3c);
+}
+
 static void
 test_ask_source(KdNetHost *host, gconstpointer unused)
 {
@@ -463,11 +500,13 @@ main(int argc, char **argv)
     ADD("data/nothing-is-sent-without-a-session", test_send_without_session);
     ADD("peer/others-are-ignored-while-it-is-here", test_pinned);
     ADD("peer/latest-authentic-port-is-sent-to", test_latest_port);
+    ADD("peer/late-datagram-moves-nothing", test_late_port);
     ADD("watchdog/ten-silent-seconds-are-a-loss", test_watchdog);
     ADD("watchdog/offers-are-signs-of-life", test_pokes_are_life);
     ADD("watchdog/replays-are-none", test_replays_are_no_life);
     ADD("ask/twice-a-second-while-there-is-no-session", test_ask);
     ADD("ask/every-version-until-one-is-known", test_ask_versions);
+    ADD("ask/every-version-after-a-mere-offer", test_ask_old_version);
     ADD("ask/others-with-the-key-are-told-and-ignored", test_ask_source);
     return g_test_run();
 }
