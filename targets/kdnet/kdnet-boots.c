@@ -4,6 +4,11 @@
 
 #include <string.h>
 
+/* So many old pokes in their order, and so far apart, a target makes that was set back. */
+#define SET_BACK_POKES    3u
+#define SET_BACK_LEAST_US (400 * G_GINT64_CONSTANT(1000))
+#define SET_BACK_MOST_US  (10000 * G_GINT64_CONSTANT(1000))
+
 static uint64_t
 get_count(const uint8_t nonce[static KDNET_NONCE_BYTES])
 {
@@ -82,4 +87,39 @@ kdnet_boots_take(KdnetBoots *boots, const uint8_t nonce[static KDNET_NONCE_BYTES
     memmove(&boots->boots[1], &boots->boots[0], place * sizeof boots->boots[0]);
     boots->boots[0] = boot;
     return is_new ? &boots->boots[0] : NULL;
+}
+
+/**
+ * kdnet_boots_take_old:
+ * @nonce: of an authentic poke that kdnet_boots_take() has found to be old, no session being there
+ * @seq: of the same
+ *
+ * A virtual machine that was set back to a snapshot makes pokes of its boot once more, bit for bit.
+ * They come in their order and at their pace, which a flood of recorded ones does not.
+ *
+ * Returns: whether its pokes count from this one on
+ */
+gboolean
+kdnet_boots_take_old(KdnetBoots *boots, const uint8_t nonce[static KDNET_NONCE_BYTES], uint64_t seq,
+                     gint64 now_us)
+{
+    KdnetSetBack *back = &boots->set_back;
+    const uint8_t *id = kdnet_boots_get_id(nonce);
+    gint64 apart_us = now_us - back->when_us;
+    gboolean is_next = back->n > 0 && memcmp(back->id, id, sizeof back->id) == 0 &&
+                       seq > back->seq && apart_us >= SET_BACK_LEAST_US &&
+                       apart_us <= SET_BACK_MOST_US;
+    KdnetBoot *boot = kdnet_boots_find(boots, nonce);
+
+    memcpy(back->id, id, sizeof back->id);
+    back->seq = seq;
+    back->when_us = now_us;
+    back->n = is_next ? back->n + 1 : 1;
+    if (back->n < SET_BACK_POKES || boot == NULL) {
+        return FALSE;
+    }
+    back->n = 0;
+    boot->highest_seq = seq;
+    boot->highest_count = get_count(nonce);
+    return TRUE;
 }

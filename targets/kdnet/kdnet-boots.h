@@ -29,9 +29,26 @@ typedef struct {
 } KdnetBoot;
 
 /**
+ * KdnetSetBack:
+ * @id: of the boot whose old poke came last
+ * @seq: of that
+ * @when_us: it came
+ * @n: old pokes of that boot, one after the other as a target makes them
+ *
+ * What tells a machine that was set back to a snapshot.
+ */
+typedef struct {
+    uint8_t id[KDNET_BOOT_ID_BYTES];
+    uint64_t seq;
+    gint64 when_us;
+    guint n;
+} KdnetSetBack;
+
+/**
  * KdnetBoots:
  * @n: used of @boots, of which the last one heard of is the first
  * @kept: id of the boot that is never forgotten; zeros: there is none
+ * @set_back: old pokes that may be those of a machine that was set back
  *
  * Zeros: nothing is remembered yet.
  */
@@ -39,9 +56,12 @@ typedef struct {
     KdnetBoot boots[KDNET_BOOTS];
     size_t n;
     uint8_t kept[KDNET_BOOT_ID_BYTES];
+    KdnetSetBack set_back;
 } KdnetBoots;
 
 KdnetBoot *kdnet_boots_take(KdnetBoots *boots, const uint8_t nonce[static KDNET_NONCE_BYTES],
                             uint64_t seq);
+gboolean kdnet_boots_take_old(KdnetBoots *boots, const uint8_t nonce[static KDNET_NONCE_BYTES],
+                              uint64_t seq, gint64 now_us);
 KdnetBoot *kdnet_boots_find(KdnetBoots *boots, const uint8_t nonce[static KDNET_NONCE_BYTES]);
 const uint8_t *kdnet_boots_get_id(const uint8_t nonce[static KDNET_NONCE_BYTES]);

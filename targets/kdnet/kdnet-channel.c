@@ -3,6 +3,9 @@
  */
 #include "kdnet-channel.h"
 
+/* The first byte of a KD packet with a payload; the others of its leader are the same. */
+#define REQUEST_BYTE 0x30u
+
 /**
  * kdnet_channel_clear:
  *
@@ -40,6 +43,8 @@ kdnet_channel_take(KdnetChannel *channel, const uint8_t *datagram, size_t len_by
         return KDNET_TAKEN_FORGED;
     }
     kdnet_window_take(&channel->window, opened->seq);
+    channel->n_unheard = 0;
+    channel->n_deaf = 0;
     return KDNET_TAKEN;
 }
 
@@ -59,6 +64,23 @@ kdnet_channel_seal(KdnetChannel *channel, const uint8_t *packet, size_t len_byte
     if (channel->cipher == NULL) {
         return 0;
     }
+    channel->n_unheard += len_bytes > 0 && packet[0] == REQUEST_BYTE;
     return kdnet_cipher_seal(channel->cipher, channel->version, KDNET_CHANNEL_DATA,
                              ++channel->sent_seq, TRUE, packet, len_bytes, datagram);
+}
+
+/**
+ * kdnet_channel_count_deaf:
+ *
+ * Takes note of an offer that says that the target is connected.
+ *
+ * Returns: how many there were in a row, each after requests of ours, without any data: a target
+ *    that acknowledges none of them has another key than this
+ */
+guint
+kdnet_channel_count_deaf(KdnetChannel *channel)
+{
+    channel->n_deaf = channel->n_unheard > 0 ? channel->n_deaf + 1 : 0;
+    channel->n_unheard = 0;
+    return channel->n_deaf;
 }

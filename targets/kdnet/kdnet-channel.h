@@ -15,6 +15,9 @@
  * @boot: id of the target's start
  * @version: of its datagrams
  * @since_us: when the answer was given
+ * @n_switches: how often a datagram on it has brought it into force
+ * @n_unheard: requests that were sent after the last that was heard of the target
+ * @n_deaf: offers in a row with such requests before each, and no data
  */
 typedef struct {
     KdnetCipher *cipher;
@@ -23,6 +26,9 @@ typedef struct {
     uint8_t boot[KDNET_BOOT_ID_BYTES];
     uint8_t version;
     gint64 since_us;
+    guint n_switches;
+    guint n_unheard;
+    guint n_deaf;
 } KdnetChannel;
 
 typedef enum {
@@ -36,3 +42,4 @@ KdnetTaken kdnet_channel_take(KdnetChannel *channel, const uint8_t *datagram, si
                               KdnetOpened *opened);
 size_t kdnet_channel_seal(KdnetChannel *channel, const uint8_t *packet, size_t len_bytes,
                           uint8_t datagram[static KDNET_DATAGRAM_MAX_BYTES]);
+guint kdnet_channel_count_deaf(KdnetChannel *channel);

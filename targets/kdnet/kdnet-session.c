@@ -17,6 +17,10 @@
 #define ANSWER_APART_US  (1000 * G_GINT64_CONSTANT(1000))
 #define SWITCH_US        (2000 * G_GINT64_CONSTANT(1000))
 #define HOLD_CERTAIN_US  (1000 * G_GINT64_CONSTANT(1000))
+#define DOUBT_US         (10000 * G_GINT64_CONSTANT(1000))
+#define SWITCHES_MAX     3u  /* to one answer: what was held up shows it again, but not for ever */
+#define DEAF_OFFERS      3u  /* so many in a row, and the target has another key */
+#define DEAF_OFFERS_MAX  48u /* when answering them has not helped */
 #define OFFERS           8u
 #define TAGS             256u
 #define CHECK_BYTES      12u /* of the first packet of a data channel, which is no KD packet */
@@ -32,8 +36,9 @@ struct KdnetSession {
     KdnetChannel current;
     KdnetAddress peer;
     gboolean is_here;
-    gint64 heard_us; /* of its target's boot, anything new */
-    gint64 data_us;  /* on it, anything new */
+    gint64 heard_us;   /* of its target's boot, anything new */
+    gint64 data_us;    /* on it, anything new */
+    guint deaf_offers; /* that make an answer */
     /* answers that no datagram has shown to have arrived */
     KdnetChannel offered[OFFERS];
     size_t next_offered;
@@ -68,6 +73,7 @@ kdnet_session_new(const KdnetKey *key, const KdnetSessionFuncs *funcs, void *use
     session->funcs = *funcs;
     session->user = user;
     session->key = *key;
+    session->deaf_offers = DEAF_OFFERS;
     session->control = kdnet_cipher_new(key->control, key->hmac);
     if (session->control == NULL) {
         return NULL;
@@ -226,12 +232,14 @@ answer_or_hold(KdnetSession *session, const KdnetPoke *poke, gint64 now_us)
 /* ---- signs of life --------------------------------------------------------------------------- */
 
 static gboolean
-is_outdated(const KdnetSession *session, const KdnetChannel *channel, gboolean is_data)
+is_outdated(const KdnetSession *session, const KdnetChannel *channel, gboolean is_data,
+            gint64 now_us)
 {
     if (!is_of_current(session, channel->boot)) {
         return TRUE;
     }
-    return is_data && channel->since_us < session->current.since_us;
+    return is_data && (channel->since_us < session->current.since_us ||
+                       now_us - channel->since_us >= DOUBT_US);
 }
 
 /* The target goes on with the channel in force: it has not taken older answers, and the offer of
@@ -247,12 +255,13 @@ drop_doubts(KdnetSession *session, gboolean is_data, gint64 now_us)
         KdnetChannel *channel = &session->offered[i];
 
         if (channel->cipher != NULL && now_us - channel->since_us >= SWITCH_US &&
-            is_outdated(session, channel, is_data)) {
+            is_outdated(session, channel, is_data, now_us)) {
             kdnet_channel_clear(channel);
         }
     }
 }
 
+/* @from: NULL: newer ones have come, maybe from elsewhere */
 static void
 note_life(KdnetSession *session, gboolean is_data, const KdnetAddress *from, gint64 now_us)
 {
@@ -263,7 +272,6 @@ note_life(KdnetSession *session, gboolean is_data, const KdnetAddress *from, gin
     if (is_data) {
         session->data_us = now_us;
     }
-/* @from: NULL: newer ones have come, maybe from elsewhere */
     drop_doubts(session, is_data, now_us);
     if (!session->is_here) {
         session->is_here = TRUE;
@@ -274,15 +282,31 @@ note_life(KdnetSession *session, gboolean is_data, const KdnetAddress *from, gin
 
 /* ---- the control channel --------------------------------------------------------------------- */
 
+/* The target lives and says that it is connected, but takes nothing from us: it has taken an answer
+ * that was given up here, or is another debugger's. Each answer that does not mend that doubles the
+ * time to the next. */
+static gboolean
+is_deaf(KdnetSession *session)
+{
+    if (kdnet_channel_count_deaf(&session->current) < session->deaf_offers) {
+        return FALSE;
+    }
+    session->deaf_offers = MIN(2 * session->deaf_offers, DEAF_OFFERS_MAX);
+    return TRUE;
+}
+
 static void
 take_poke(KdnetSession *session, const KdnetPoke *poke, gint64 now_us)
 {
     const uint8_t *id = kdnet_boots_get_id(poke->nonce);
 
-    if (poke->is_connected && is_of_current(session, id) && !is_doubtful(session, id)) {
-        session->has_held = FALSE;
-        note_life(session, FALSE, &poke->from, now_us);
-        return;
+    if (poke->is_connected && is_of_current(session, id)) {
+        if (!is_doubtful(session, id) && !is_deaf(session)) {
+            session->has_held = FALSE;
+            note_life(session, FALSE, &poke->from, now_us);
+            return;
+        }
+        session->heard_us = now_us; /* it is only the key that is not certain */
     }
     answer_or_hold(session, poke, now_us);
 }
@@ -359,25 +383,30 @@ receive_control(KdnetSession *session, const uint8_t *datagram, size_t len_bytes
     memcpy(place, datagram + len_bytes - KDNET_TAG_BYTES, KDNET_TAG_BYTES);
     poke.from = *from;
     poke.since_us = now_us;
-    if (kdnet_boots_take(&session->boots, poke.nonce, poke.seq) == NULL) {
+    if (kdnet_boots_take(&session->boots, poke.nonce, poke.seq) != NULL) {
+        take_poke(session, &poke, now_us);
+    } else if (!session->is_here &&
+               kdnet_boots_take_old(&session->boots, poke.nonce, poke.seq, now_us)) {
+        answer(session, &poke, now_us);
+    } else {
         session->status.n_old++;
-        return;
     }
-    take_poke(session, &poke, now_us);
 }
 
 /* ---- the data channel ------------------------------------------------------------------------ */
 
 /* A datagram has shown that the target took this answer. The former channel of the same boot stays
- * among the offered ones: what was held up on the way may have shown it. */
+ * among the offered ones: what was held up on the way may have shown it. But no target goes to and
+ * fro between two. */
 static void
 switch_to(KdnetSession *session, KdnetChannel *channel)
 {
     KdnetChannel former = session->current;
 
     session->current = *channel;
+    session->current.n_switches++;
     *channel = (KdnetChannel){0};
-    if (is_of_current(session, former.boot)) {
+    if (is_of_current(session, former.boot) && former.n_switches < SWITCHES_MAX) {
         *channel = former;
     } else {
         kdnet_channel_clear(&former);
@@ -427,6 +456,7 @@ receive_data(KdnetSession *session, const uint8_t *datagram, size_t len_bytes,
             session->funcs.changed(KDNET_CHANGE_RESTART, session->user);
         }
         if (!is_connection_check(&opened)) {
+            session->deaf_offers = DEAF_OFFERS;
             session->funcs.receive(opened.body, opened.body_bytes, session->user);
         }
         break;
@@ -539,6 +569,7 @@ kdnet_session_tick(KdnetSession *session, gint64 now_us)
     if (session->is_here && now_us >= session->heard_us + WATCHDOG_US) {
         session->is_here = FALSE;
         session->ask_us = now_us;
+        memset(session->tags, 0, sizeof session->tags); /* its offers may come once more */
         session->funcs.changed(KDNET_CHANGE_GONE, session->user);
     }
     if (session->has_held && now_us >= get_hold_end(session, &session->held)) {

@@ -6,7 +6,7 @@ target_include_directories(kd-net-target PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 target_compile_definitions(kd-net-target PRIVATE G_LOG_DOMAIN="kdsrv-test")
 target_link_libraries(kd-net-target PUBLIC kdnet-session kd-flags)
 kd_add_test(test-kdnet-parts SOURCES test-kdnet-parts.c LINK kd-net-target)
-foreach(part IN ITEMS replay session)
+foreach(part IN ITEMS recovery replay session)
   kd_add_test(test-kdnet-${part} SOURCES test-kdnet-${part}.c kd-net-host.c LINK kd-net-target)
 endforeach()
 
