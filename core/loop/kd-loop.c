@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One epoll set, one queue of ready watches and the poll function that runs them. */
 #include "kd-loop.h"
+#include "kd-alarm.h"
 #include "kd-loop-private.h"
+#include "kd-main-set.h"
 #include "kd-ready-queue.h"
 
 #include <errno.h>
@@ -14,18 +16,16 @@
 #define EVENTS_IN          (EPOLLIN | EPOLLRDHUP | EPOLLET)
 #define ROUND_US           500
 #define RUNS_PER_CLOCK     4u
-#define CONTROL_FDS_USUAL  32u
+#define FEW_RUNS           2u
 #define BUFFER_ALIGN_BYTES 4096u
 
 /* The peer end of a plain file is always "hung up": its readers go on to the end. */
 #define READY_ALWAYS (KD_READY_IN | KD_READY_OUT | KD_READY_HUP)
 
 typedef struct {
-    int ep;         /* every watch, and control_ep with data.ptr NULL; -1: not started */
-    int control_ep; /* what the main context watches; -1: epoll refused some, poll() is asked */
-    GPollFD *control;
-    guint n_control;
-    gboolean has_logged_control;
+    int ep;           /* every watch, and the next two; -1: not started */
+    KdAlarm alarm;    /* of the main context's next timeout */
+    KdMainSet others; /* what the main context watches by itself */
     struct epoll_event events[EVENTS_MAX];
 
     KdReadyQueue queue;
@@ -40,7 +40,7 @@ typedef struct {
     gboolean is_inside; /* a function of a watch is on the stack */
 } KdLoop;
 
-static KdLoop loop = {.ep = -1, .control_ep = -1};
+static KdLoop loop = {.ep = -1, .alarm = KD_ALARM_NONE, .others = KD_MAIN_SET_NONE};
 
 static alignas(BUFFER_ALIGN_BYTES) uint8_t buffer[KD_LOOP_HEADROOM_BYTES + KD_LOOP_BUFFER_BYTES];
 G_STATIC_ASSERT(KD_LOOP_HEADROOM_BYTES % BUFFER_ALIGN_BYTES == 0);
@@ -154,93 +154,6 @@ run_round(void)
     loop.n_round = 0;
 }
 
-/* ---- what the main context watches ---------------------------------------------------------- */
-
-static void
-close_control(void)
-{
-    if (loop.control_ep < 0) {
-        return;
-    }
-    /* A child before its exec may hold the nested set open. */
-    (void)epoll_ctl(loop.ep, EPOLL_CTL_DEL, loop.control_ep, NULL);
-    (void)close(loop.control_ep);
-    loop.control_ep = -1;
-}
-
-/* The same number may by now be another file, of which epoll knows nothing: MOD finds out. */
-static gboolean
-is_control_current(const GPollFD *fds, guint n_fds)
-{
-    if (loop.control_ep < 0 || n_fds != loop.n_control) {
-        return FALSE;
-    }
-    for (guint i = 0; i < n_fds; i++) {
-        struct epoll_event event = {.events = fds[i].events};
-
-        if (fds[i].fd != loop.control[i].fd || fds[i].events != loop.control[i].events ||
-            epoll_ctl(loop.control_ep, EPOLL_CTL_MOD, fds[i].fd, &event) != 0) {
-            return FALSE;
-        }
-    }
-    return TRUE;
-}
-
-static gboolean
-fill_control(const GPollFD *fds, guint n_fds)
-{
-    struct epoll_event nested = {.events = EPOLLIN, .data.ptr = NULL};
-
-    for (guint i = 0; i < n_fds; i++) {
-        struct epoll_event event = {.events = fds[i].events};
-
-        if (epoll_ctl(loop.control_ep, EPOLL_CTL_ADD, fds[i].fd, &event) != 0) {
-            return FALSE;
-        }
-    }
-    return epoll_ctl(loop.ep, EPOLL_CTL_ADD, loop.control_ep, &nested) == 0;
-}
-
-static void
-update_control(const GPollFD *fds, guint n_fds)
-{
-    if (is_control_current(fds, n_fds)) {
-        return;
-    }
-    close_control();
-    loop.control = g_renew(GPollFD, loop.control, n_fds + 1);
-    if (n_fds > 0) {
-        memcpy(loop.control, fds, n_fds * sizeof *fds);
-    }
-    loop.control[n_fds] = (GPollFD){.fd = loop.ep, .events = G_IO_IN};
-    loop.n_control = n_fds;
-    loop.control_ep = epoll_create1(EPOLL_CLOEXEC);
-    if (loop.control_ep >= 0 && !fill_control(fds, n_fds)) {
-        close_control();
-    }
-    if (n_fds > CONTROL_FDS_USUAL && !loop.has_logged_control) {
-        loop.has_logged_control = TRUE;
-        g_info("the main context watches %u descriptors: session data should not be among them",
-               n_fds);
-    }
-}
-
-/* Plain files (which poll calls always ready), closed descriptors and a lack of kernel memory or
- * descriptors for the nested set all end here: slower, and with poll's own answers. */
-static gboolean
-poll_control(gint timeout_ms)
-{
-    if (g_poll(loop.control, loop.n_control + 1, timeout_ms) <= 0) {
-        return FALSE;
-    }
-    for (guint i = 0; i < loop.n_control; i++) {
-        if (loop.control[i].revents != 0) {
-            return TRUE;
-        }
-    }
-    return FALSE;
-}
-
 /* ---- the poll function ---------------------------------------------------------------------- */
 
 static uint32_t
@@ -286,11 +199,11 @@ take_event(KdLoopWatch *watch, uint32_t events)
 static gboolean
 collect_events(gint timeout_ms)
 {
-    gboolean is_control_due = FALSE;
+    gboolean is_other_due = FALSE;
     int n_events;
 
-    if (loop.control_ep < 0) {
-        is_control_due = poll_control(timeout_ms);
+    if (loop.others.ep < 0) {
+        is_other_due = kd_main_set_poll(&loop.others, timeout_ms);
         timeout_ms = 0;
     }
     n_events = epoll_wait(loop.ep, loop.events, EVENTS_MAX, timeout_ms);
@@ -298,48 +211,49 @@ collect_events(gint timeout_ms)
         KdLoopWatch *watch = loop.events[i].data.ptr;
 
         if (watch == NULL) {
-            is_control_due = TRUE;
+            is_other_due = TRUE;
+        } else if (loop.events[i].data.ptr == &loop.alarm) {
+            kd_alarm_take(&loop.alarm);
+            loop.is_turn_due = TRUE;
         } else {
             take_event(watch, loop.events[i].events);
         }
     }
-    return is_control_due;
+    return is_other_due;
 }
 
 static gint
 on_poll(GPollFD *fds, guint n_fds, gint timeout_ms)
 {
-    gint64 end_us = 0;
+    gboolean has_few = TRUE;
 
     if (loop.is_inside) {
         g_error("main context turned from a data callback");
     }
     if (timeout_ms > 0) {
-        end_us = g_get_monotonic_time() + (gint64)timeout_ms * G_TIME_SPAN_MILLISECOND;
+        kd_alarm_set(&loop.alarm,
+                     g_get_monotonic_time() + (gint64)timeout_ms * G_TIME_SPAN_MILLISECOND);
     }
     /* The main context has just looked at all its sources, so older reasons to turn are settled. */
     loop.is_turn_due = FALSE;
     bury_dead();
-    update_control(fds, n_fds);
+    kd_main_set_update(&loop.others, loop.ep, fds, n_fds);
     for (;;) {
-        gboolean is_busy = loop.queue.head != NULL || loop.is_turn_due;
-        gboolean is_control_due = collect_events(is_busy ? 0 : timeout_ms);
+        gboolean is_busy = loop.queue.head != NULL || loop.is_turn_due || timeout_ms == 0;
+        gboolean is_other_due = FALSE;
 
+        /* What one or two have made ready, as a plugin's datagram a session, goes on at once. */
+        has_few = !has_few && loop.queue.head != NULL && loop.queue.n <= FEW_RUNS;
+        if (!has_few) {
+            is_other_due = collect_events(is_busy ? 0 : -1);
+        }
         run_round();
         bury_dead();
-        if (is_control_due) {
+        if (is_other_due) {
             return g_poll(fds, n_fds, 0);
         }
         if (loop.is_turn_due || timeout_ms == 0) {
             return 0;
-        }
-        if (timeout_ms > 0) {
-            gint64 left_us = end_us - g_get_monotonic_time();
-
-            if (left_us <= 0) {
-                return 0;
-            }
-            timeout_ms = (gint)((left_us + G_TIME_SPAN_MILLISECOND - 1) / G_TIME_SPAN_MILLISECOND);
         }
     }
 }
@@ -372,6 +286,11 @@ kd_loop_start(GError **error)
                     g_strerror(code));
         return FALSE;
     }
+    if (!kd_alarm_open(&loop.alarm, loop.ep, error)) {
+        (void)close(loop.ep);
+        loop.ep = -1;
+        return FALSE;
+    }
     g_main_context_set_poll_func(NULL, on_poll);
     return TRUE;
 }
@@ -392,10 +311,10 @@ kd_loop_stop(void)
     bury_dead();
     g_assert(loop.n_added == 0);
     g_main_context_set_poll_func(NULL, NULL);
-    close_control();
+    kd_main_set_clear(&loop.others, loop.ep);
+    kd_alarm_close(&loop.alarm);
     (void)close(loop.ep);
-    g_free(loop.control);
-    loop = (KdLoop){.ep = -1, .control_ep = -1};
+    loop = (KdLoop){.ep = -1, .alarm = KD_ALARM_NONE, .others = KD_MAIN_SET_NONE};
 }
 
 /**
