@@ -35,12 +35,14 @@ on_gone(KdLoopWatch *loop_watch)
 }
 
 static const KdLoopWatchFuncs watch_funcs = {.run = on_ready, .gone = on_gone};
+static const KdLoopWatchFuncs quiet_funcs = {.run = on_ready, .gone = on_gone, .is_pure = TRUE};
 
 /**
  * kd_watch_add:
  * @host: (nullable): not looked at
  * @fd: stays the caller's
- * @ready: KD_READY_IN, KD_READY_OUT or both; 0: nothing until kd_watch_set()
+ * @ready: KD_READY_IN, KD_READY_OUT or both; 0: nothing until kd_watch_set(). With
+ *    KD_READY_QUIET the main context does not turn because of @fn
  * @fn: called at most once a round, again and again while one of @ready holds. Where the
  *    descriptor has failed or hung up, both hold
  * @user: for @fn
@@ -57,7 +59,8 @@ kd_watch_add(const KdHost *host, int fd, uint32_t ready, KdReadyFunc fn, void *u
 
     (void)host;
     g_return_val_if_fail(fn != NULL, NULL);
-    *watch = (KdWatch){.watch = {.funcs = &watch_funcs, .fd = -1}, .fd = fd, .fn = fn};
+    *watch = (KdWatch){.watch = {.fd = -1}, .fd = fd, .fn = fn};
+    watch->watch.funcs = (ready & KD_READY_QUIET) != 0 ? &quiet_funcs : &watch_funcs;
     watch->user = user;
     watch->wanted = ready & (KD_READY_IN | KD_READY_OUT);
     if (!kd_loop_add(&watch->watch, NULL)) {

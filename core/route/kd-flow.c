@@ -562,8 +562,8 @@ on_end_run(KdLoopWatch *watch)
     KdSide side = route->ends[KD_SIDE_PEER] == end ? KD_SIDE_PEER : KD_SIDE_LINE;
     gboolean has_more;
 
-    if (route->has_stream) {
-        kd_loop_turn(); /* a plugin's stream may do as it likes with the main context */
+    if (route->is_noisy) {
+        kd_loop_turn();
     }
     has_more = side == KD_SIDE_PEER && route->framing != NULL ? run_framed(route, end)
                                                               : run_raw(route, side, end);

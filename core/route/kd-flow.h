@@ -43,7 +43,7 @@ struct KdRoute {
     gboolean is_reached;
     gboolean is_stopped;
     gboolean is_freed;
-    gboolean has_stream;
+    gboolean is_noisy; /* after what its ends do, the main context has to turn                  */
     gboolean has_keepalive;
     gboolean wants_flushed;
     guint32 heard_tick;

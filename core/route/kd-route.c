@@ -157,6 +157,13 @@ kd_route_free(KdRoute *route)
     kd_loop_remove(&route->life);
 }
 
+/* A plugin's stream may do as it likes with the main context. */
+static gboolean
+is_noisy(const KdEndpoint *endpoint)
+{
+    return endpoint->fd < 0 && (endpoint->flags & KD_ENDPOINT_QUIET) == 0;
+}
+
 /**
  * kd_route_join:
  * @route: a route
@@ -181,7 +188,7 @@ kd_route_join(KdRoute *route, KdSide side, KdEndpoint *endpoint, GError **error)
     flow->is_ended = flow->is_finished = flow->is_blocked = FALSE;
     flow->error = 0;
     flow->n_stuck_ticks = 0;
-    route->has_stream = route->has_stream || route->ends[side]->endpoint.fd < 0;
+    route->is_noisy = route->is_noisy || is_noisy(&route->ends[side]->endpoint);
     kd_flow_wake(route, KD_SIDE_PEER);
     kd_flow_wake(route, KD_SIDE_LINE);
     return TRUE;

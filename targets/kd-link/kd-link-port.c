@@ -35,10 +35,12 @@ struct KdLinkPort {
     gboolean will_be_present;
 };
 
+/* The host's function may have changed what its main context waits for. */
 static void
 tell_host(KdLinkPort *port, uint32_t event, GVariant *arg)
 {
     port->sink->event(port->sink->user, event, arg);
+    g_main_context_wakeup(g_main_context_get_thread_default());
 }
 
 /* ---- the clock, and calls of the layer ---- */
@@ -53,6 +55,7 @@ arm(KdLinkPort *port)
     if (deadline_us >= 0 && (port->armed_us < 0 || deadline_us < port->armed_us)) {
         port->armed_us = deadline_us;
         g_source_set_ready_time(port->clock, deadline_us);
+        g_main_context_wakeup(g_main_context_get_thread_default());
     }
 }
 
@@ -183,7 +186,7 @@ static void
 on_readable(KdRingStream *stream, void *user)
 {
     KdLinkPort *port = user;
-    uint8_t bytes[2 * KD_PACKET_MAX_BYTES];
+    KD_PACKET_UNFILLED uint8_t bytes[2 * KD_PACKET_MAX_BYTES];
     size_t n;
     gint64 now_us = enter(port);
 
@@ -215,6 +218,7 @@ on_attached(KdRingStream *stream, gboolean is_attached, void *user)
     leave(port);
     if (port->funcs.attached != NULL) {
         port->funcs.attached(is_attached, port->user);
+        g_main_context_wakeup(g_main_context_get_thread_default());
     }
 }
 
@@ -310,7 +314,9 @@ kd_link_port_give(KdLinkPort *port, KdEndpoint *endpoint, const char *peer)
     g_variant_dict_insert(&facts, "dialect", "s", "kdcom");
     g_variant_dict_insert(&facts, "controls", "u", (guint32)KD_LINK_PORT_CONTROLS);
     port->is_given = TRUE;
-    kd_ring_stream_give(port->stream, endpoint, KD_ENDPOINT_KEEP, g_variant_dict_end(&facts));
+    kd_ring_stream_give(port->stream, endpoint,
+                        KD_ENDPOINT_KEEP | (port->funcs.is_quiet ? KD_ENDPOINT_QUIET : 0u),
+                        g_variant_dict_end(&facts));
 }
 
 /* ---- what the carrier does ---- */

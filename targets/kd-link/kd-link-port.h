@@ -14,12 +14,14 @@ typedef struct KdLinkPort KdLinkPort;
  * @send: takes one packet in the dialect's form for the target; %FALSE: the carrier is busy, and
  *    kd_link_port_ready() will follow
  * @attached: (nullable): a session has taken the link up, or has let go of it
+ * @is_quiet: @send is as KD_READY_QUIET has it
  *
  * The carrier's side. Neither may free the port.
  */
 typedef struct {
     gboolean (*send)(const uint8_t *bytes, size_t len_bytes, void *user);
     void (*attached)(gboolean is_attached, void *user);
+    gboolean is_quiet;
 } KdLinkPortFuncs;
 
 /* kd_link_port_get_controls(): what every such link offers of KD_CONTROL_* */

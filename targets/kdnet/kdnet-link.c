@@ -78,6 +78,7 @@ set_clock(KdnetLink *link)
     if (deadline_us < link->due_us) {
         link->due_us = deadline_us;
         g_source_set_ready_time(link->clock, MAX(deadline_us, 0));
+        g_main_context_wakeup(g_main_context_get_thread_default());
     }
 }
 
@@ -274,7 +275,7 @@ static gboolean
 open_parts(KdnetLink *link, GError **error)
 {
     static const KdnetSocketFuncs socket_funcs = {.receive = on_datagram, .ready = on_room};
-    static const KdLinkPortFuncs port_funcs = {.send = on_packet_to_target};
+    static const KdLinkPortFuncs port_funcs = {.send = on_packet_to_target, .is_quiet = TRUE};
 
     if (!open_session(link, error)) {
         return FALSE;

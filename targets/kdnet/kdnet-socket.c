@@ -231,7 +231,8 @@ kdnet_socket_new(const KdHost *host, uint16_t port, KdFamily family, const Kdnet
         set_bind_error(port, errno, error);
         return NULL;
     }
-    socket->watch = host->watch_add(host, socket->fd, KD_READY_IN, on_ready, socket);
+    socket->watch =
+        host->watch_add(host, socket->fd, KD_READY_IN | KD_READY_QUIET, on_ready, socket);
     if (socket->watch == NULL) {
         set_bind_error(port, errno, error);
         return NULL;

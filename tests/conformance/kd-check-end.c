@@ -75,8 +75,9 @@ kd_check_end_start(KdCheckEnd *end)
     const KdEndpoint *endpoint = &end->endpoint;
     g_assert_cmpuint(endpoint->struct_size, ==, sizeof(KdEndpoint));
     g_assert_cmpuint(endpoint->reserved, ==, 0);
-    g_assert_cmpuint(endpoint->flags & ~(uint32_t)(KD_ENDPOINT_ENCRYPTED | KD_ENDPOINT_HALF_CLOSE |
-                                                   KD_ENDPOINT_KEEP | KD_ENDPOINT_DRAIN),
+    g_assert_cmpuint(endpoint->flags &
+                         ~(uint32_t)(KD_ENDPOINT_ENCRYPTED | KD_ENDPOINT_HALF_CLOSE |
+                                     KD_ENDPOINT_KEEP | KD_ENDPOINT_DRAIN | KD_ENDPOINT_QUIET),
                      ==, 0);
     check_facts(endpoint->facts);
     end->is_open = TRUE;

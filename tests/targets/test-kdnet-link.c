@@ -40,7 +40,7 @@ test_open(void)
     g_autofree char *expected = g_strdup_printf("waiting for a target on UDP port %u", link.port);
     g_assert_true(kd_net_has_note(&link, expected));
     g_assert_cmpint(link.endpoint.fd, ==, -1);
-    g_assert_cmphex(link.endpoint.flags, ==, KD_ENDPOINT_KEEP);
+    g_assert_cmphex(link.endpoint.flags, ==, KD_ENDPOINT_KEEP | KD_ENDPOINT_QUIET);
     g_assert_true(g_variant_lookup(link.endpoint.facts, "dialect", "&s", &dialect));
     g_assert_cmpstr(dialect, ==, "kdcom");
     kd_net_close(&link);

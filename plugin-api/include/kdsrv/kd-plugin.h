@@ -125,6 +125,9 @@ typedef struct {
 enum {
     KD_READY_IN = 1u << 0,  /* a read would not say -EAGAIN: bytes, end or error                 */
     KD_READY_OUT = 1u << 1, /* a write would not say -EAGAIN                                     */
+    /* for watch_add only, beside these: the function changes nothing that the main context waits
+     * for, or calls g_main_context_wakeup() when it has; then nothing has to be looked at again */
+    KD_READY_QUIET = 1u << 8,
 };
 
 /**
@@ -173,6 +176,7 @@ enum {
     /* of a link, what happens after its last session has let go; neither = it is closed         */
     KD_ENDPOINT_KEEP = 1u << 2,  /* stays open; what the target says waits for the next session  */
     KD_ENDPOINT_DRAIN = 1u << 3, /* stays open; what the target says is read and dropped         */
+    KD_ENDPOINT_QUIET = 1u << 4, /* the stream's functions are as KD_READY_QUIET has it          */
 };
 
 /**

@@ -71,7 +71,7 @@ set_attached(Link *link, gboolean is_attached)
 static void
 set_up(Link *link, gconstpointer unused)
 {
-    static const KdLinkPortFuncs funcs = {on_send, on_attached};
+    static const KdLinkPortFuncs funcs = {.send = on_send, .attached = on_attached};
 
     (void)unused;
     link->sink = (KdSink){.struct_size = sizeof link->sink, .event = on_event, .user = link};

@@ -240,6 +240,66 @@ test_wake(void)
     kd_loop_stop();
 }
 
+/* ---- quiet ones ---- */
+
+/* A source that counts how often the main context looks at it */
+typedef struct {
+    GSource base;
+    guint n_looks;
+} Onlooker;
+
+static gboolean
+on_look(GSource *source, gint *timeout_ms)
+{
+    ((Onlooker *)source)->n_looks++;
+    *timeout_ms = -1;
+    return FALSE;
+}
+
+static void
+go_on_for_a_while(void *user)
+{
+    Device *device = user;
+
+    if (device->n_calls < 50) {
+        return;
+    }
+    take_count(device->fd);
+    g_idle_add(on_idle, device);
+    g_main_context_wakeup(NULL);
+}
+
+static void
+count_looks(uint32_t ready, guint *n_looks)
+{
+    static GSourceFuncs funcs = {.prepare = on_look};
+    g_autoptr(GSource) onlooker = g_source_new(&funcs, sizeof(Onlooker));
+    Device device = {.fd = probe_eventfd(), .fn = go_on_for_a_while};
+
+    probe_start();
+    g_source_attach(onlooker, NULL);
+    device.watch = kd_watch_add(NULL, device.fd, ready, on_ready, &device);
+    probe_poke(device.fd);
+    probe_wait(&device.n_idles, 1);
+    g_assert_cmpuint(device.n_calls, ==, 50);
+    *n_looks = ((Onlooker *)onlooker)->n_looks;
+    g_source_destroy(onlooker);
+    kd_watch_remove(device.watch);
+    (void)close(device.fd);
+    kd_loop_stop();
+}
+
+static void
+test_quiet(void)
+{
+    guint n_looks = 0;
+
+    count_looks(KD_READY_IN, &n_looks);
+    g_assert_cmpuint(n_looks, >=, 50);
+    count_looks(KD_READY_IN | KD_READY_QUIET, &n_looks);
+    g_assert_cmpuint(n_looks, <=, 5);
+}
+
 static void
 check_refused(int fd, uint32_t ready, int code)
 {
@@ -278,6 +338,7 @@ main(int argc, char **argv)
     g_test_add_func("/loop/watch/removed-from-itself-is-silent", test_remove_from_itself);
     g_test_add_func("/loop/watch/removed-by-another-is-silent", test_remove_other);
     g_test_add_func("/loop/watch/lets-the-main-context-turn", test_wake);
+    g_test_add_func("/loop/watch/quiet-one-lets-it-turn-when-it-says-so", test_quiet);
     g_test_add_func("/loop/watch/refusal-comes-with-errno", test_refused);
     return g_test_run();
 }
