@@ -347,7 +347,7 @@ kd_client_side_show_again(KdClientSide *side)
 static size_t
 add_control(uint8_t *bytes, uint16_t type, uint32_t id)
 {
-    uint8_t packet_bytes[KD_PACKET_MAX_BYTES];
+    KD_PACKET_UNFILLED uint8_t packet_bytes[KD_PACKET_MAX_BYTES];
     KdPacket packet = {.is_control = TRUE, .type = type, .id = id};
     size_t n = kd_packet_build(KD_DIALECT_SERIAL, &packet, packet_bytes);
 
@@ -383,7 +383,7 @@ wait_on(KdClientSide *side, gint64 now_us)
 gboolean
 kd_client_side_flush(KdClientSide *side, gint64 now_us)
 {
-    uint8_t bytes[3 * KD_PACKET_HEADER_BYTES + KD_PACKET_MAX_BYTES];
+    KD_PACKET_UNFILLED uint8_t bytes[3 * KD_PACKET_HEADER_BYTES + KD_PACKET_MAX_BYTES];
     size_t n = 0;
     KdPacket packet;
     gboolean is_newly_deaf = FALSE;

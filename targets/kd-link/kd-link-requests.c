@@ -4,8 +4,9 @@
 #include "kd-payload.h"
 
 /* The ACK of a request that has a reply waits so long for it: one write, and the client wakes up
- * once. A debugger waits for an ACK a hundred times longer. */
-#define ACK_WAIT_US (3 * G_TIME_SPAN_MILLISECOND)
+ * once. A debugger waits for an ACK twenty times longer; and a clock that goes off seldom is seldom
+ * set. */
+#define ACK_WAIT_US (20 * G_TIME_SPAN_MILLISECOND)
 
 static KdPacket
 without_payload(const KdPacket *packet)

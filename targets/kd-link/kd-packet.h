@@ -16,6 +16,14 @@
 #define KD_PACKET_TRAILER           0xAAu
 #define KD_PACKET_BREAK_IN          0x62u
 
+/* For a buffer of which nothing is read that was not written before: where compilers fill all
+ * variables with zeros, doing so for each packet costs more than building it */
+#if __has_attribute(uninitialized)
+#define KD_PACKET_UNFILLED __attribute__((uninitialized))
+#else
+#define KD_PACKET_UNFILLED
+#endif
+
 enum {
     KD_PACKET_STATE_CHANGE32 = 1,
     KD_PACKET_STATE_MANIPULATE = 2,

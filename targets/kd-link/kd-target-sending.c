@@ -54,7 +54,7 @@ put(KdTargetSide *side, const uint8_t *bytes, size_t len_bytes)
 static gboolean
 put_control(KdTargetSide *side, uint16_t type, uint32_t id)
 {
-    uint8_t bytes[KD_PACKET_MAX_BYTES];
+    KD_PACKET_UNFILLED uint8_t bytes[KD_PACKET_MAX_BYTES];
     KdPacket packet = {.is_control = TRUE, .type = type, .id = id};
 
     return put(side, bytes, kd_packet_build(side->dialect, &packet, bytes));
@@ -73,7 +73,7 @@ put_reset(KdTargetSide *side, gint64 now_us)
 static KdRequestState
 put_request(KdTargetSide *side, gint64 now_us)
 {
-    uint8_t bytes[KD_PACKET_MAX_BYTES];
+    KD_PACKET_UNFILLED uint8_t bytes[KD_PACKET_MAX_BYTES];
     KdPacket packet = kd_stored_packet_get(&side->request);
 
     packet.id = side->next_id;

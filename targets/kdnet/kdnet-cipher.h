@@ -12,6 +12,14 @@
 #define KDNET_DATAGRAM_MIN_BYTES 38u
 #define KDNET_DATAGRAM_MAX_BYTES 4054u
 
+/* For a buffer of which nothing is read that was not written before: where compilers fill all
+ * variables with zeros, doing so for each datagram costs as much as sealing it */
+#if __has_attribute(uninitialized)
+#define KDNET_UNFILLED __attribute__((uninitialized))
+#else
+#define KDNET_UNFILLED
+#endif
+
 enum {
     KDNET_CHANNEL_DATA = 0,
     KDNET_CHANNEL_CONTROL = 1,

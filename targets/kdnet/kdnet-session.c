@@ -158,7 +158,7 @@ answer(KdnetSession *session, const KdnetPoke *poke, gint64 now_us)
     KdnetBoot *boot = kdnet_boots_find(&session->boots, poke->nonce);
     uint8_t host_nonce[KDNET_NONCE_BYTES];
     uint8_t response[KDNET_RESPONSE_BYTES];
-    uint8_t datagram[KDNET_DATAGRAM_MAX_BYTES];
+    KDNET_UNFILLED uint8_t datagram[KDNET_DATAGRAM_MAX_BYTES];
     size_t len_bytes;
 
     if (boot != NULL && boot->answered_us != 0 && now_us - boot->answered_us < ANSWER_APART_US) {
@@ -506,7 +506,7 @@ kdnet_session_receive(KdnetSession *session, const uint8_t *datagram, size_t len
 gboolean
 kdnet_session_send(KdnetSession *session, const uint8_t *packet, size_t len_bytes)
 {
-    uint8_t datagram[KDNET_DATAGRAM_MAX_BYTES];
+    KDNET_UNFILLED uint8_t datagram[KDNET_DATAGRAM_MAX_BYTES];
     size_t sealed_bytes = kdnet_channel_seal(&session->current, packet, len_bytes, datagram);
 
     if (sealed_bytes == 0) {
@@ -544,7 +544,7 @@ kdnet_session_get_deadline_us(const KdnetSession *session)
 static void
 ask(KdnetSession *session)
 {
-    uint8_t datagram[KDNET_DATAGRAM_MAX_BYTES];
+    KDNET_UNFILLED uint8_t datagram[KDNET_DATAGRAM_MAX_BYTES];
     uint64_t seq = ++session->ask_seq;
     uint8_t version = session->current.cipher != NULL
                           ? session->current.version

@@ -10,9 +10,11 @@
 #include <string.h>
 
 /* A key is wanted, and nobody is to be kept out */
-#define KEY         "1bench.2bench.3bench.4bench"
-#define PATIENCE_MS 10000u /* a target that asks again does it every 3 s                       */
-#define REPLY_BYTES 16384u
+#define KEY           "1bench.2bench.3bench.4bench"
+#define PATIENCE_MS   10000u /* a target that asks again does it every 3 s                       */
+#define NET_PORT_LOW  49152
+#define N_PORTS_TRIED 16u
+#define REPLY_BYTES   16384u
 
 /**
  * bench_stage_has_kernel:
@@ -47,6 +49,25 @@ start_program(BenchStage *stage, const char *link, GError **error)
     return stage->kernel != NULL;
 }
 
+/* One of those that a link may have */
+static uint16_t
+find_free_net_port(void)
+{
+    g_autoptr(GInetAddress) loopback = g_inet_address_new_loopback(G_SOCKET_FAMILY_IPV4);
+
+    for (guint i = 0; i < N_PORTS_TRIED; i++) {
+        g_autoptr(GSocket) socket =
+            g_socket_new(G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, NULL);
+        uint16_t port = (uint16_t)g_random_int_range(NET_PORT_LOW, UINT16_MAX);
+        g_autoptr(GSocketAddress) address = g_inet_socket_address_new(loopback, port);
+
+        if (socket != NULL && g_socket_bind(socket, address, FALSE, NULL)) {
+            return port;
+        }
+    }
+    return NET_PORT_LOW;
+}
+
 /**
  * bench_stage_start_kernel:
  *
@@ -62,7 +83,7 @@ bench_stage_start_kernel(BenchStage *stage, GError **error)
         return TRUE;
     }
     if (stage->peer == BENCH_PEER_NET_KD_KDSRV) {
-        stage->net_port = bench_stage_find_free_port();
+        stage->net_port = find_free_net_port();
         return TRUE;
     }
     return start_program(stage, "tcp:127.0.0.1:0", error) &&

@@ -271,9 +271,7 @@ add_kd(BenchStage *stage, const char *path, GError **error)
 static gboolean
 add_relays(BenchStage *stage, GError **error)
 {
-    /* in front of a kernel all is TCP */
-    g_autofree char *entry =
-        stage->plan->is_kernel ? NULL : g_strdup_printf("%s/entry.sock", stage->folder);
+    g_autofree char *entry = g_strdup_printf("%s/entry.sock", stage->folder);
 
     switch (stage->peer) {
     case BENCH_PEER_EPOLL:
@@ -285,7 +283,9 @@ add_relays(BenchStage *stage, GError **error)
     case BENCH_PEER_KDSRV:
         return add_kdsrv(stage, error);
     case BENCH_PEER_TWO_EPOLLS:
-        return add_epoll(stage, NULL, error) && add_epoll(stage, entry, error);
+        /* where TCP is what is compared with, it is TCP all the way */
+        return add_epoll(stage, NULL, error) &&
+               add_epoll(stage, stage->plan->is_kernel ? NULL : entry, error);
     case BENCH_PEER_TWO_SOCATS:
         return add_socat(stage, NULL, "8192", error) && add_socat(stage, entry, "8192", error);
     case BENCH_PEER_KD_KDSRV:

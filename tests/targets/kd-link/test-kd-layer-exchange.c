@@ -49,7 +49,7 @@ test_ack_alone(KdLayerStage *stage, gconstpointer dialect)
     (void)dialect;
     ask(stage, CLIENT_ID, 1);
     kd_layer_stage_take(stage, REQUEST, kd_stage_request(STAGE_READ, 1));
-    kd_layer_stage_pass(stage, 3 * MS);
+    kd_layer_stage_pass(stage, 20 * MS);
     kd_layer_stage_expect_client_control(stage, KD_PACKET_ACK, CLIENT_ID);
     kd_layer_stage_pass(stage, 900 * MS);
     kd_layer_stage_expect_client_silence(stage);
@@ -138,7 +138,7 @@ test_repeats(KdLayerStage *stage, gconstpointer dialect)
     /* not acknowledged: the client begins anew, and so do we, with the same id */
     ask(stage, CLIENT_ID, 1);
     kd_layer_stage_take(stage, REQUEST, kd_stage_request(STAGE_READ, 1));
-    kd_layer_stage_pass(stage, 3 * MS);
+    kd_layer_stage_pass(stage, 20 * MS);
     kd_layer_stage_expect_client_control(stage, KD_PACKET_ACK, CLIENT_ID);
 }
 
@@ -282,7 +282,7 @@ test_duplicate(KdLayerStage *stage, gconstpointer dialect)
     (void)dialect;
     ask(stage, CLIENT_ID, 1);
     kd_layer_stage_take(stage, REQUEST, kd_stage_request(STAGE_READ, 1));
-    kd_layer_stage_pass(stage, 3 * MS);
+    kd_layer_stage_pass(stage, 20 * MS);
     kd_layer_stage_expect_client_control(stage, KD_PACKET_ACK, CLIENT_ID);
     ask(stage, CLIENT_ID, 1);
     kd_layer_stage_expect_client_control(stage, KD_PACKET_ACK, CLIENT_ID);
@@ -319,7 +319,7 @@ test_ack_for_given_up(KdLayerStage *stage, gconstpointer dialect)
     kd_layer_stage_pass(stage, 10 * MS);
     kd_layer_stage_expect_client_silence(stage);
     kd_layer_stage_take(stage, REQUEST, kd_stage_request(STAGE_READ, 2));
-    kd_layer_stage_pass(stage, 3 * MS);
+    kd_layer_stage_pass(stage, 20 * MS);
     kd_layer_stage_expect_client_control(stage, KD_PACKET_ACK, CLIENT_ID);
 }
 
@@ -329,7 +329,7 @@ test_counts_wrong(KdLayerStage *stage, gconstpointer dialect)
     (void)dialect;
     ask(stage, CLIENT_ID ^ 1, 1);
     kd_layer_stage_take(stage, REQUEST, kd_stage_request(STAGE_READ, 1));
-    kd_layer_stage_pass(stage, 3 * MS);
+    kd_layer_stage_pass(stage, 20 * MS);
     kd_layer_stage_expect_client_control(stage, KD_PACKET_ACK, CLIENT_ID ^ 1);
     kd_layer_stage_say(stage, REPLY, kd_stage_request(STAGE_READ, 2));
     kd_layer_stage_see(stage, REPLY, CLIENT_ID ^ 1, kd_stage_request(STAGE_READ, 2));
@@ -344,7 +344,7 @@ test_ahead(KdLayerStage *stage, gconstpointer dialect)
     ask(stage, CLIENT_ID ^ 1, 2); /* does not wait: not acknowledged, so it says it again */
     kd_layer_stage_expect_target_silence(stage);
     kd_layer_stage_target_control(stage, KD_PACKET_ACK, NET_ID);
-    kd_layer_stage_pass(stage, 3 * MS);
+    kd_layer_stage_pass(stage, 20 * MS);
     kd_layer_stage_expect_client_control(stage, KD_PACKET_ACK, CLIENT_ID);
     kd_layer_stage_expect_client_silence(stage);
     ask(stage, CLIENT_ID ^ 1, 2);
