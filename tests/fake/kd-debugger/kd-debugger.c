@@ -26,9 +26,14 @@
 #define PRINTS_MAX_BYTES (16u * 1024 * 1024)
 #define ANSWER_TO_STRING "kd-debugger"
 
-#define PATIENCE_MS     10000u
-#define RESET_ANSWER_US (500 * 1000)
-#define BREAK_IN_US     (2 * G_USEC_PER_SEC)
+#define PATIENCE_MS 10000u
+/* For the answer to a RESET, and for the state change behind it */
+#define RESET_ANSWER_US (1 * G_USEC_PER_SEC)
+#define SHOW_US         (300 * 1000)
+#define N_RESETS        2u
+/* Of which a target that stands hears one at least */
+#define N_RESETS_STANDING 5u
+#define BREAK_IN_US       (2 * G_USEC_PER_SEC)
 
 /**
  * KdDebugger:
@@ -36,6 +41,7 @@
  * @stop: the last state change, as it came
  * @is_asking: in kd_debugger_attach(): a target of KDNET that appears now is asked for its state
  * change at once, because a break-in would wait in one that stands
+ * @stands: an answer has come to a question that was not ours
  * @prints: what the target has printed
  * @n_prints: how often
  * @read_max_bytes: what one request may ask for
@@ -45,6 +51,7 @@ struct KdDebugger {
     guint patience_ms;
     GByteArray *stop;
     gboolean is_asking;
+    gboolean stands;
     uint16_t processor;
     uint16_t processor_level;
     GString *prints;
@@ -241,10 +248,10 @@ typedef enum {
     WAIT_ERROR,
 } Waited;
 
-/* Listens to what a running target says. @deadline_us: of the whole; @n_resets (nullable): return
- * as soon as there were more. */
+/* Listens to what a running target says. @is_reset_enough: a RESET ends that, too, as NOTHING. */
 static Waited
-await_stop(KdDebugger *debugger, gint64 deadline_us, KdDebuggerStop *stop, GError **error)
+await_stop(KdDebugger *debugger, gint64 deadline_us, gboolean is_reset_enough, KdDebuggerStop *stop,
+           GError **error)
 {
     g_autofree KdDebuggerPacket *packet = g_new(KdDebuggerPacket, 1);
 
@@ -262,9 +269,13 @@ await_stop(KdDebugger *debugger, gint64 deadline_us, KdDebuggerStop *stop, GErro
             }
             continue;
         }
+        if (packet->is_control && is_reset_enough) {
+            return WAIT_NOTHING;
+        }
         if (packet->is_control) {
             continue;
         }
+        debugger->stands = debugger->stands || packet->type == KD_DEBUGGER_MANIPULATE;
         if (packet->type == KD_DEBUGGER_STATE_CHANGE) {
             return fill_stop(debugger, packet, stop, error) ? WAIT_STOP : WAIT_ERROR;
         }
@@ -287,7 +298,7 @@ await_stop(KdDebugger *debugger, gint64 deadline_us, KdDebuggerStop *stop, GErro
 gboolean
 kd_debugger_wait(KdDebugger *debugger, guint timeout_ms, KdDebuggerStop *stop, GError **error)
 {
-    Waited waited = await_stop(debugger, get_deadline_us(timeout_ms), stop, error);
+    Waited waited = await_stop(debugger, get_deadline_us(timeout_ms), FALSE, stop, error);
 
     if (waited == WAIT_NOTHING) {
         g_set_error(error, KD_DEBUGGER_ERROR, KD_DEBUGGER_ERROR_TIMEOUT,
@@ -314,7 +325,7 @@ kd_debugger_settle(KdDebugger *debugger, guint quiet_ms, GError **error)
         Waited waited;
 
         n_before = debugger->n_prints;
-        waited = await_stop(debugger, get_deadline_us(quiet_ms), &stop, error);
+        waited = await_stop(debugger, get_deadline_us(quiet_ms), FALSE, &stop, error);
         if (waited == WAIT_STOP) {
             g_set_error(error, KD_DEBUGGER_ERROR, KD_DEBUGGER_ERROR_RESTART,
                         "the target has stopped at %" G_GINT64_MODIFIER "x", stop.pc);
@@ -328,28 +339,49 @@ kd_debugger_settle(KdDebugger *debugger, guint quiet_ms, GError **error)
 
 /* ---- getting hold of it ---- */
 
-/* RESET, and what comes of it: a target that stands shows its state change once more behind the
- * answer. */
+/* Behind a RESET: its answer, and the state change of a target that stands, once more behind that.
+ * A break-in before they have come would stop the target twice. */
 static Waited
-ask_by_reset(KdDebugger *debugger, KdDebuggerStop *stop, GError **error)
+await_reset(KdDebugger *debugger, gint64 answer_us, KdDebuggerStop *stop, GError **error)
 {
-    gint64 deadline_us = g_get_monotonic_time() + RESET_ANSWER_US;
+    gint64 deadline_us = g_get_monotonic_time() + answer_us;
     Waited last = WAIT_NOTHING;
 
-    if (!kd_debugger_link_reset(debugger->link, error)) {
-        return WAIT_ERROR;
-    }
     for (;;) {
-        Waited waited = await_stop(debugger, deadline_us, stop, error);
+        gboolean was_open = kd_debugger_link_is_reset_open(debugger->link);
+        Waited waited =
+            await_stop(debugger, was_open ? deadline_us : g_get_monotonic_time() + SHOW_US,
+                       was_open, stop, error);
 
         if (waited == WAIT_ERROR) {
             return waited;
         }
         last = waited == WAIT_STOP ? waited : last;
-        if (waited == WAIT_NOTHING || !kd_debugger_link_is_reset_open(debugger->link)) {
+        if (!was_open || (waited == WAIT_NOTHING && g_get_monotonic_time() >= deadline_us)) {
             return last;
         }
     }
+}
+
+/* One RESET may get lost, and a target that runs hears none. One that stands has shown what it had
+ * to say yet, which may be the answer to somebody who has gone. */
+static Waited
+ask_by_reset(KdDebugger *debugger, KdDebuggerStop *stop, GError **error)
+{
+    Waited waited = WAIT_NOTHING;
+
+    debugger->stands = FALSE;
+    for (guint i = 0, n = N_RESETS; i < n && waited == WAIT_NOTHING; i++) {
+        waited = kd_debugger_link_reset(debugger->link, error)
+                     ? await_reset(debugger, RESET_ANSWER_US, stop, error)
+                     : WAIT_ERROR;
+        if (debugger->stands) {
+            n = N_RESETS_STANDING;
+        } else if (!kd_debugger_link_is_reset_open(debugger->link)) {
+            break;
+        }
+    }
+    return waited;
 }
 
 static Waited
@@ -358,8 +390,24 @@ ask_by_break_in(KdDebugger *debugger, gint64 deadline_us, KdDebuggerStop *stop, 
     if (!kd_debugger_link_break_in(debugger->link, error)) {
         return WAIT_ERROR;
     }
-    return await_stop(debugger, MIN(deadline_us, g_get_monotonic_time() + BREAK_IN_US), stop,
+    return await_stop(debugger, MIN(deadline_us, g_get_monotonic_time() + BREAK_IN_US), FALSE, stop,
                       error);
+}
+
+/* A target that stands has shown itself, but our RESET may have been lost or come later: without it
+ * or a sync bit nobody knows where the other one counts. */
+static gboolean
+agree_on_ids(KdDebugger *debugger, KdDebuggerStop *stop, GError **error)
+{
+    Waited waited = WAIT_NOTHING;
+
+    if (kd_debugger_link_is_reset_open(debugger->link)) {
+        waited = await_reset(debugger, SHOW_US, stop, error);
+    }
+    if (waited != WAIT_ERROR && !stop->is_sync && kd_debugger_link_is_reset_open(debugger->link)) {
+        waited = ask_by_reset(debugger, stop, error);
+    }
+    return waited != WAIT_ERROR;
 }
 
 static gboolean
@@ -395,6 +443,9 @@ kd_debugger_attach(KdDebugger *debugger, KdDebuggerManner manner, KdDebuggerStop
         waited = is_reset ? ask_by_reset(debugger, stop, error)
                           : ask_by_break_in(debugger, deadline_us, stop, error);
         is_reset = !is_reset;
+    }
+    if (waited == WAIT_STOP && !agree_on_ids(debugger, stop, error)) {
+        waited = WAIT_ERROR;
     }
     debugger->is_asking = FALSE;
     return waited == WAIT_NOTHING ? fail_attach(debugger, error) : waited == WAIT_STOP;

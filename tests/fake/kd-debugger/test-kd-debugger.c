@@ -230,9 +230,11 @@ test_prints(Line *line, gconstpointer unused)
     g_assert_true(kd_debugger_attach(debugger, KD_DEBUGGER_ATTACH_ASKS, &stop, &error));
     g_assert_true(kd_debugger_continue(debugger, &error));
     order(line, 'p');
-    g_assert_true(kd_debugger_settle(debugger, 500, &error));
-    g_assert_no_error(error);
     kd_debugger_get_counts(debugger, &counts);
+    for (guint i = 0; i < 100 && counts.n_prints < 100; i++) {
+        g_assert_true(kd_debugger_settle(debugger, 100, &error));
+        kd_debugger_get_counts(debugger, &counts);
+    }
     g_assert_cmpuint(counts.n_prints, ==, 100);
     g_assert_true(g_str_has_suffix(kd_debugger_get_prints(debugger), "no. 000100\n"));
     kd_debugger_clear_prints(debugger);
