@@ -4,6 +4,10 @@
 
 #include <errno.h>
 
+/* So many links stay open without a session: each costs a descriptor and memory, and for some kinds
+ * a client can name thousands. */
+#define MOST_IDLE 128u
+
 typedef enum {
     LINK_NEW = 0,     /* claimed, not opened yet                                       */
     LINK_OPENING = 1, /* open_async is under way                                       */
@@ -32,7 +36,7 @@ struct KdLink {
     KdLink *waits_for;   /* has our device and is closing, because of other parameters */
     gboolean is_claimed;
     char *holder;
-    gint64 since_us;
+    gint64 since_us; /* claimed, or idle */
     gint64 since_real_us;
     KdLinkEventFunc on_event;
     void *user;
@@ -532,6 +536,31 @@ keep_open(KdLink *link)
     return (link->endpoint.flags & KD_ENDPOINT_KEEP) != 0;
 }
 
+/* Makes room for a link that has become idle: the one that nobody wanted for longest is closed. */
+static void
+trim_idle(const KdLinkTable *table)
+{
+    KdLink *oldest = NULL;
+    guint n = 0;
+
+    for (guint i = 0; i < table->links->len; i++) {
+        KdLink *link = g_ptr_array_index(table->links, i);
+
+        if (link->state != LINK_IDLE || link->is_claimed) {
+            continue;
+        }
+        n++;
+        if (oldest == NULL || link->since_us < oldest->since_us) {
+            oldest = link;
+        }
+    }
+    if (n > MOST_IDLE) {
+        g_info("%s: closed, for more than %u links are open without a session", oldest->name,
+               MOST_IDLE);
+        close_link(oldest);
+    }
+}
+
 /**
  * kd_link_release_async:
  * @link: a claimed link; nothing that was asked of it is under way any more
@@ -539,7 +568,8 @@ keep_open(KdLink *link)
  * @callback: called when the next session may have it; the link may be gone then
  * @user_data: for @callback
  *
- * Ends a claim. The link is closed, unless its endpoint says that it is kept or drained.
+ * Ends a claim. The link is closed, unless its endpoint says that it is kept or drained; of very
+ * many such links the one that was released first is closed.
  */
 void
 kd_link_release_async(KdLink *link, KdEndpoint *endpoint, GAsyncReadyCallback callback,
@@ -558,6 +588,8 @@ kd_link_release_async(KdLink *link, KdEndpoint *endpoint, GAsyncReadyCallback ca
         g_autoptr(GTask) task = g_steal_pointer(&link->releasing);
 
         link->state = LINK_IDLE;
+        link->since_us = g_get_monotonic_time();
+        trim_idle(link->table);
         g_task_return_boolean(task, TRUE);
     } else {
         close_link(link);

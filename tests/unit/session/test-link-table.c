@@ -280,6 +280,25 @@ test_lost_is_not_given(Fixture *fixture, gconstpointer data)
     release(fixture, link);
 }
 
+/* Some devices are but numbers, and a client can go through all of them. */
+static void
+test_idle_are_bounded(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    for (guint i = 0; i < 300; i++) {
+        g_autofree char *params = g_strdup_printf("{'locks': <['%u']>}", i);
+
+        leave_open(fixture, params);
+    }
+    kd_test_settle();
+    g_assert_cmpuint(devices.n_open, <=, 128);
+    g_assert_cmpuint(kd_link_table_get_n_links(fixture->table), ==, devices.n_open);
+    leave_open(fixture, "{'locks': <['299']>}"); /* the last ones are kept */
+    g_assert_cmpuint(devices.n_opens, ==, 300);
+    leave_open(fixture, "{'locks': <['0']>}");
+    g_assert_cmpuint(devices.n_opens, ==, 301);
+}
+
 static void
 add(const char *path, void (*fn)(Fixture *, gconstpointer))
 {
@@ -295,5 +314,6 @@ main(int argc, char **argv)
     add("/link/table/several-wait-for-one", test_two_wait);
     add("/link/table/what-was-released-is-free", test_released_is_free);
     add("/link/table/what-is-lost-is-not-given-again", test_lost_is_not_given);
+    add("/link/table/idle-ones-are-bounded", test_idle_are_bounded);
     return g_test_run();
 }
