@@ -3,7 +3,7 @@
 #include "kd-break-in.h"
 
 /* A break-in that is still there when the target has halted halts it once more later on. */
-#define BETWEEN_US (1 * G_USEC_PER_SEC)
+#define BETWEEN_US (1 * G_TIME_SPAN_SECOND)
 /* A target that has just come says within this time that it has halted, if it has. */
 #define SETTLE_US (500 * G_TIME_SPAN_MILLISECOND)
 /* After the first */

@@ -6,11 +6,11 @@
 
 #define QUEUE_BYTES ((size_t)256 * 1024)
 /* What is not acknowledged is shown again so often. */
-#define SHOW_US (1 * G_USEC_PER_SEC)
+#define SHOW_US (1 * G_TIME_SPAN_SECOND)
 /* Who has not acknowledged it after so many times has no debugger: a target gives up then too. */
 #define SHOWS_MAX 20
 /* A RESET so soon after one of ours is its answer. */
-#define RESET_ANSWER_US (1 * G_USEC_PER_SEC)
+#define RESET_ANSWER_US (1 * G_TIME_SPAN_SECOND)
 /* Debuggers send several at once, or answer an answer: one will do. */
 #define RESET_BURST_US (250 * G_TIME_SPAN_MILLISECOND)
 

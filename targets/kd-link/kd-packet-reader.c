@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Half a packet that gets no more bytes for so long is none. */
-#define STALL_US (1 * G_USEC_PER_SEC)
+#define STALL_US (1 * G_TIME_SPAN_SECOND)
 /* After so long without a byte whatever comes is a beginning, not the rest of something. */
 #define QUIET_US (200 * G_TIME_SPAN_MILLISECOND)
 

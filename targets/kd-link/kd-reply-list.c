@@ -3,7 +3,7 @@
 #include "kd-reply-list.h"
 
 /* A reply that did not come for so long never will; the next of its kind is another request's. */
-#define OLD_US (3 * G_USEC_PER_SEC)
+#define OLD_US (3 * G_TIME_SPAN_SECOND)
 
 static void
 drop_first(KdReplyList *list, unsigned n)

@@ -5,7 +5,7 @@
 /* A target that asks for the same again and again gets it so often. */
 #define RESEND_US (10 * G_TIME_SPAN_MILLISECOND)
 /* A RESET so soon after one of ours is its answer, and is not answered. */
-#define RESET_ANSWER_US (1 * G_USEC_PER_SEC)
+#define RESET_ANSWER_US (1 * G_TIME_SPAN_SECOND)
 /* Where there is no RESEND, a damaged packet is left where it is so often: reading it again may do.
  */
 #define DAMAGES_MAX 5
