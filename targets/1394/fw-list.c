@@ -6,6 +6,8 @@
 
 #include <kdsrv-support/kd-source.h>
 
+#include <string.h>
+
 /* Nodes answer in less than a millisecond; who has not by then is no target that could be opened.
  */
 #define LIMIT_MS 1000u
@@ -36,10 +38,22 @@ on_free_target(gpointer target)
     g_variant_unref(target);
 }
 
-static void
-on_seen(FwSearch *search, FwNode *node, const FwBlock *block, void *user)
+static gboolean
+is_listed(const Listing *listing, const char *device)
 {
-    Listing *listing = g_task_get_task_data(user);
+    for (guint i = 0; i < listing->targets->len; i++) {
+        const char *listed = NULL;
+        if (g_variant_lookup(listing->targets->pdata[i], "device", "&s", &listed) &&
+            strcmp(listed, device) == 0) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static void
+add_target(Listing *listing, const FwNode *node, const FwBlock *block)
+{
     const FwRom *rom = fw_node_get_rom(node);
     g_autofree char *trans = g_strdup_printf("1394:channel=%u", block->channel);
     g_autofree char *name =
@@ -52,7 +66,17 @@ on_seen(FwSearch *search, FwNode *node, const FwBlock *block, void *user)
     g_variant_dict_insert(&dict, "device", "s", fw_node_get_path(node));
     g_variant_dict_insert_value(&dict, "aliases", g_variant_new_strv(NULL, 0));
     g_ptr_array_add(listing->targets, g_variant_ref_sink(g_variant_dict_end(&dict)));
-    fw_node_free(fw_search_take(search, node)); /* listed once */
+}
+
+/* A node that was seen is closed; while another is waited for, it may be found and asked again. */
+static void
+on_seen(FwSearch *search, FwNode *node, const FwBlock *block, void *user)
+{
+    Listing *listing = g_task_get_task_data(user);
+    if (!is_listed(listing, fw_node_get_path(node))) {
+        add_target(listing, node, block);
+    }
+    fw_node_free(fw_search_take(search, node));
 }
 
 static void

@@ -422,8 +422,6 @@ test_list_silent(Fixture *f, gconstpointer unused)
     wait_for_open(f, 0);
 }
 
-/* ---- a link and its faults ------------------------------------------------------------------- */
-
 static guint
 on_hit(uint32_t tcode, uint64_t offset, uint32_t len, void *user)
 {
@@ -433,6 +431,33 @@ on_hit(uint32_t tcode, uint64_t offset, uint32_t len, void *user)
     (void)len;
     return f->n_hits++ == f->hit_at ? f->fate : 0;
 }
+
+static gboolean
+on_plug_another(gpointer user)
+{
+    plug(user, 3);
+    return G_SOURCE_REMOVE;
+}
+
+/* While one node is waited for another comes, and all are looked at once more. */
+static void
+test_list_once(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    plug_card(f);
+    plug(f, 1);
+    plug(f, 2);
+    f->fate = KD_FW_HOLD;
+    f->hit_at = 1;
+    kd_fw_bus_set_fate(f->bus, on_hit, f);
+    (void)g_timeout_add(50, on_plug_another, f);
+    g_autoptr(GVariant) found = list();
+    g_assert_cmpuint(g_variant_n_children(found), ==, 2);
+    kd_fw_bus_release(f->bus);
+    wait_for_open(f, 0);
+}
+
+/* ---- a link and its faults ------------------------------------------------------------------- */
 
 static void
 test_faults(Fixture *f, gconstpointer unused)
@@ -608,6 +633,7 @@ main(int argc, char **argv)
         {"/1394/find/passes-over-hostile-nodes", test_hostile_nodes},
         {"/1394/list/has-each-target-once", test_list},
         {"/1394/list/does-not-wait-for-a-silent-node", test_list_silent},
+        {"/1394/list/has-each-target-once-when-it-looks-again", test_list_once},
         {"/1394/link/survives-requests-that-fail", test_faults},
         {"/1394/link/survives-bus-resets", test_bus_reset},
         {"/1394/link/waits-for-a-target-that-was-unplugged", test_unplugged},
