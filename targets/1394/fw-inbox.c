@@ -133,6 +133,20 @@ fw_inbox_fail(FwInbox *inbox)
 }
 
 /**
+ * fw_inbox_restart:
+ *
+ * Takes note that the target has begun anew: what it says now was not taken before, even if it says
+ * the same.
+ */
+void
+fw_inbox_restart(FwInbox *inbox)
+{
+    if (inbox->step == FW_INBOX_COMPARE) {
+        inbox->step = FW_INBOX_LOOK;
+    }
+}
+
+/**
  * fw_inbox_get_packet:
  * @len_bytes: (out): of header and payload
  *

@@ -47,5 +47,6 @@ typedef struct {
 void fw_inbox_ask(FwInbox *inbox, const FwBlock *block, uint32_t chunk_bytes, FwRequest *request);
 FwInboxNews fw_inbox_answer(FwInbox *inbox, const uint8_t *bytes, size_t len_bytes);
 void fw_inbox_fail(FwInbox *inbox);
+void fw_inbox_restart(FwInbox *inbox);
 const uint8_t *fw_inbox_get_packet(FwInbox *inbox, size_t *len_bytes);
 void fw_inbox_settle(FwInbox *inbox, gboolean is_received);

@@ -258,10 +258,11 @@ on_node_answered(FwNode *node, FwOutcome outcome, const uint8_t *bytes, size_t l
 }
 
 static void
-on_node_reset(FwNode *node, void *user)
+on_node_reset(FwNode *node, gboolean is_unsure, void *user)
 {
     FwLink *link = enter(user);
     (void)node;
+    fw_mailbox_break_off(link->mailbox, is_unsure);
     attach(link);
     leave(link);
 }

@@ -211,6 +211,7 @@ restart(FwMailbox *mailbox)
     gboolean was_sending = mailbox->outbox.step != FW_OUTBOX_IDLE;
     mailbox->is_awaited = FALSE;
     mailbox->ids = (FwIds){0};
+    fw_inbox_restart(&mailbox->inbox);
     fw_outbox_clear(&mailbox->outbox);
     mailbox->funcs.restarted(mailbox->user);
     if (was_sending) {
@@ -432,12 +433,26 @@ fw_mailbox_answer(FwMailbox *mailbox, FwOutcome outcome, const uint8_t *bytes, s
 /* ---- from outside ---------------------------------------------------------------------------- */
 
 /**
+ * fw_mailbox_break_off:
+ * @is_unsure: it may have been carried out; else it was not
+ *
+ * Says that what was asked for will not be answered: fw_mailbox_attach() or fw_mailbox_detach() is
+ * to follow.
+ */
+void
+fw_mailbox_break_off(FwMailbox *mailbox, gboolean is_unsure)
+{
+    interrupt(mailbox, is_unsure);
+}
+
+/**
  * fw_mailbox_attach:
  * @block_offset: where the node's ROM says that the block is
  * @chunk_bytes: most bytes of one request
  *
  * Gives it a node, or the same one after a bus reset. The block is read before anything is written:
- * the memory may be another's by now. Answers to former requests are not to be given any more.
+ * the memory may be another's by now. Answers to former requests are not to be given any more: what
+ * was not answered yet and is not said to be broken off was not carried out.
  */
 void
 fw_mailbox_attach(FwMailbox *mailbox, uint32_t block_offset, uint32_t chunk_bytes, gint64 now_us)

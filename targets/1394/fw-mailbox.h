@@ -50,6 +50,7 @@ FwMailbox *fw_mailbox_new(uint32_t channel, uint32_t mark, const FwMailboxFuncs 
 void fw_mailbox_free(FwMailbox *mailbox);
 void fw_mailbox_attach(FwMailbox *mailbox, uint32_t block_offset, uint32_t chunk_bytes,
                        gint64 now_us);
+void fw_mailbox_break_off(FwMailbox *mailbox, gboolean is_unsure);
 void fw_mailbox_detach(FwMailbox *mailbox);
 void fw_mailbox_forget(FwMailbox *mailbox);
 gboolean fw_mailbox_send(FwMailbox *mailbox, const uint8_t *packet, size_t len_bytes,

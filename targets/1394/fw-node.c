@@ -252,14 +252,46 @@ take_end(FwNode *node)
     }
 }
 
+static gboolean
+has_event(const FwNode *node)
+{
+    struct pollfd poll_fd = {.fd = node->fd, .events = POLLIN};
+    return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLIN) != 0;
+}
+
+/* To what was sent after the bus reset, or not in time, the kernel has the answer already: it was
+ * not carried out. What has none was acknowledged by the node, and whether it was carried out
+ * cannot be known any more. */
+static gboolean
+find_unsure(FwNode *node)
+{
+    while (node->closure != RESET_CLOSURE && has_event(node)) {
+        Event event;
+        ssize_t len = read(node->fd, &event, sizeof event);
+        if (len < (ssize_t)sizeof event.response || event.common.type != FW_CDEV_EVENT_RESPONSE) {
+            if (len < 0) {
+                break;
+            }
+            continue; /* another bus reset */
+        }
+        node->n_unanswered -= MIN(node->n_unanswered, 1u);
+        if (event.response.closure == node->closure) {
+            FwOutcome outcome = get_outcome(node, &event.response, (size_t)len);
+            return outcome == FW_DONE || outcome == FW_UNSURE;
+        }
+    }
+    return node->closure != RESET_CLOSURE;
+}
+
 static void
 take_reset(FwNode *node)
 {
+    gboolean is_unsure = find_unsure(node);
     node->closure = RESET_CLOSURE;
     if (!fw_node_refresh(node)) {
         take_end(node);
     } else if (node->funcs.reset != NULL) {
-        node->funcs.reset(node, node->user);
+        node->funcs.reset(node, is_unsure, node->user);
     }
 }
 

@@ -12,7 +12,7 @@ typedef struct FwNode FwNode;
  * FwNodeFuncs:
  * @answered: a request has ended; @bytes: what was read, as many as were asked for, borrowed
  * @reset: there was a bus reset: fw_node_get_rom() may say something else, and what was asked for
- *    has no answer any more
+ *    has no answer any more; @is_unsure: it may have been carried out
  * @gone: the node is not there any more; nothing follows
  *
  * None is called from within a function of the node. Each may free the node.
@@ -20,7 +20,7 @@ typedef struct FwNode FwNode;
 typedef struct {
     void (*answered)(FwNode *node, FwOutcome outcome, const uint8_t *bytes, size_t len_bytes,
                      void *user);
-    void (*reset)(FwNode *node, void *user);
+    void (*reset)(FwNode *node, gboolean is_unsure, void *user);
     void (*gone)(FwNode *node, void *user);
 } FwNodeFuncs;
 

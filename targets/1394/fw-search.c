@@ -84,10 +84,11 @@ on_answered(FwNode *node, FwOutcome outcome, const uint8_t *bytes, size_t len_by
 }
 
 static void
-on_reset(FwNode *node, void *user)
+on_reset(FwNode *node, gboolean is_unsure, void *user)
 {
     Sought *sought = user;
     (void)node;
+    (void)is_unsure;
     sought->asked_us = 0;
     ask(sought);
 }

@@ -720,6 +720,23 @@ test_reset_between_parts(Fixture *f, gconstpointer unused)
     g_assert_cmpuint(f->n_restarted, ==, 0);
 }
 
+/* A bus reset while there is a request: one that has not been sent is answered before, with that,
+ * and one that the node has acknowledged is carried out, and never answered. */
+static void
+flush(Fixture *f, gboolean is_acknowledged)
+{
+    uint8_t bytes[FW_CHUNK_MAX_BYTES];
+    if (is_acknowledged) {
+        (void)carry_out(f, bytes);
+        f->now_us += TURN_US;
+        let_target_take(f);
+        fw_mailbox_break_off(f->mailbox, TRUE);
+    } else {
+        f->has_request = FALSE;
+        fw_mailbox_answer(f->mailbox, FW_STALE, NULL, 0, f->now_us);
+    }
+}
+
 static void
 test_reset_storm(Fixture *f, gconstpointer unused)
 {
@@ -733,10 +750,13 @@ test_reset_storm(Fixture *f, gconstpointer unused)
         g_assert_true(send_packet(f, packet));
         for (guint turn = 0; turn < n_turns && f->has_request; turn++)
             serve(f);
+        if (f->has_request)
+            flush(f, i / 13 % 2 == 0);
         attach(f);
         run(f, 20000);
         assert_received(f, i, text);
         assert_taken(f, i, packet);
+        g_assert_cmpuint(f->taken->len, ==, i + 1);
     }
     g_assert_cmpuint(f->n_restarted, ==, 0);
     g_assert_cmpuint(f->n_dropped, ==, 0);
@@ -768,6 +788,15 @@ test_no_write_before_block(Fixture *f, gconstpointer unused)
     assert_taken(f, 0, packet);
 }
 
+static Fate
+on_take_lost(Fixture *f, const FwRequest *request)
+{
+    if (!request->is_write || request->offset != KD_FW_SEND)
+        return FATE_DONE;
+    f->n_fates++;
+    return FATE_NOWHERE;
+}
+
 static void
 test_restart_unseen(Fixture *f, gconstpointer unused)
 {
@@ -788,6 +817,27 @@ test_restart_unseen(Fixture *f, gconstpointer unused)
     attach(f);
     run(f, 10000);
     g_assert_cmpuint(f->n_restarted, ==, 1);
+}
+
+/* What was taken in its former life is in the mailbox once more, to the byte. */
+static void
+test_restart_says_the_same(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    start(f);
+    run(f, 10000);
+    f->fate = on_take_lost;
+    kd_fw_target_send_text(&f->target, "hello");
+    run_until(f, SECOND, &f->n_fates, 1);
+    assert_received(f, 0, "hello");
+    f->fate = NULL;
+    kd_fw_target_boot(&f->target, CHANNEL, 1);
+    kd_fw_target_send_text(&f->target, "hello");
+    attach(f);
+    run(f, SECOND);
+    g_assert_cmpuint(f->n_restarted, ==, 1);
+    g_assert_cmpuint(f->received->len, ==, 2);
+    assert_received(f, 1, "hello");
 }
 
 static void
@@ -927,6 +977,7 @@ main(int argc, char **argv)
         {"/1394/bus-reset/at-any-time-neither-loses-nor-doubles-packets", test_reset_storm},
         {"/1394/restart/lets-nothing-be-written-to-the-old-place", test_no_write_before_block},
         {"/1394/restart/at-the-same-place-is-noticed", test_restart_unseen},
+        {"/1394/restart/shows-a-packet-that-was-seen-before-it", test_restart_says_the_same},
         {"/1394/restart/is-told-before-the-first-packet", test_restart_by_id},
         {"/1394/restart/is-not-taken-from-a-long-packet", test_long_packet_is_no_restart},
         {"/1394/restart/is-what-another-machine-is", test_another_machine},
