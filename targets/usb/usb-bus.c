@@ -60,7 +60,9 @@ find_unit(const UsbBus *bus, uint32_t number)
     return NULL;
 }
 
-/* Whoever has it keeps it until libusb tells that nothing passes any more. */
+/* Whoever has it keeps it until libusb tells that nothing passes any more. One of which that was
+ * told stays until it is not listed any more: else it would be new, and asked at once, again and
+ * again. */
 static void
 drop_unit(UsbBus *bus, UsbUnit *unit)
 {
@@ -102,7 +104,7 @@ scan(UsbBus *bus)
     ssize_t n_devices = libusb_get_device_list(usb_context_get(bus->context), &devices);
     for (guint i = bus->units->len; i > 0; i--) {
         UsbUnit *unit = bus->units->pdata[i - 1];
-        if (usb_unit_is_gone(unit) || !is_listed(devices, n_devices, unit)) {
+        if (!is_listed(devices, n_devices, unit)) {
             drop_unit(bus, unit);
         }
     }

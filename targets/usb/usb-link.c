@@ -130,10 +130,7 @@ on_ended(UsbEnd why, void *user)
     g_autoptr(UsbLink) link = g_object_ref(user);
     g_autoptr(UsbUnit) unit = g_steal_pointer(&link->unit);
     link->pipe = NULL;
-    if (why == USB_END_GONE) {
-        usb_unit_set_gone(unit);
-    }
-    usb_unit_give_back(unit, why != USB_END_GONE, NULL, NULL);
+    usb_unit_give_back(unit, TRUE, NULL, NULL);
     seek_again(link);
     if (why != USB_END_GONE) {
         kd_link_port_note(link->port, "nothing passes to %s: opening it anew",

@@ -289,17 +289,6 @@ usb_unit_is_silent(const UsbUnit *unit)
 }
 
 /**
- * usb_unit_is_gone:
- *
- * Returns: whether it has left its bus
- */
-gboolean
-usb_unit_is_gone(const UsbUnit *unit)
-{
-    return unit->is_gone;
-}
-
-/**
  * usb_unit_set_gone:
  *
  * Notes that it has left its bus.
@@ -362,13 +351,13 @@ static void
 on_ended(UsbEnd why, void *user)
 {
     g_autoptr(UsbUnit) unit = usb_unit_ref(user);
+    g_clear_error(&unit->error);
     if (why == USB_END_GONE) {
-        unit->is_gone = TRUE;
+        unit->error = g_error_new(G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "%s has gone", unit->label);
     } else {
-        g_clear_error(&unit->error);
         unit->error = g_error_new(G_IO_ERROR, G_IO_ERROR_FAILED, "%s: nothing passes", unit->label);
     }
-    usb_unit_give_back(unit, why != USB_END_GONE, NULL, NULL);
+    usb_unit_give_back(unit, TRUE, NULL, NULL);
     notify(unit);
 }
 

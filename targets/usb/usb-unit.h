@@ -33,7 +33,6 @@ const UsbInterface *usb_unit_get_interface(const UsbUnit *unit);
 int usb_unit_get_speed_mbit(const UsbUnit *unit);
 const GError *usb_unit_get_error(const UsbUnit *unit);
 gboolean usb_unit_is_silent(const UsbUnit *unit);
-gboolean usb_unit_is_gone(const UsbUnit *unit);
 void usb_unit_set_gone(UsbUnit *unit);
 
 gint64 usb_unit_get_deadline_us(const UsbUnit *unit);

@@ -848,6 +848,28 @@ test_stuck(Stage *stage, gconstpointer unused)
     link_close(&link);
 }
 
+/* It can be opened, and then it is said to be gone, again and again. */
+static void
+test_gone_but_there(Stage *stage, gconstpointer unused)
+{
+    gboolean is_over = FALSE;
+    KdUsbCounts counts;
+    Link link;
+    (void)unused;
+    if (stage->mock == NULL)
+        return;
+    KdUsbDevice *device = kd_usb_mock_plug(stage->mock, &lab1);
+    kd_usb_device_fail(device, KD_USB_FAULT_SUBMIT, G_MAXUINT, ENODEV);
+    link_must_open(&link, "LAB1");
+    (void)g_timeout_add(1000, on_second, &is_over);
+    kd_test_wait_until(is_set, &is_over);
+    kd_usb_device_get_counts(device, &counts);
+    g_assert_cmpuint(counts.n_claims, <, 5);
+    kd_usb_device_fail(device, KD_USB_FAULT_SUBMIT, 0, 0);
+    wait_events("present ");
+    link_close(&link);
+}
+
 /* ---- coming and going ------------------------------------------------------------------------ */
 
 static void
@@ -1137,6 +1159,7 @@ main(int argc, char **argv)
     add("/usb/fault/a-lost-read-is-called-back", test_lost_read);
     add("/usb/fault/empty-transfers-without-end-make-no-spin", test_empty_flood);
     add("/usb/fault/a-node-that-is-always-ready-makes-no-spin", test_stuck);
+    add("/usb/fault/gone-and-there-all-the-same-makes-no-spin", test_gone_but_there);
     add("/usb/plug/the-link-outlives-an-unplug", test_replug);
     add("/usb/plug/a-flapping-cable-is-looked-at-once-a-second", test_flapping);
     add("/usb/plug/another-target-in-its-place-is-none", test_other_one);
