@@ -108,7 +108,7 @@ kd_link_requests_abandon(KdLinkLayer *layer)
 {
     if (layer->owner == KD_OWNER_CLIENT) {
         layer->owner = KD_OWNER_NOBODY;
-        if (!kd_target_side_has_sent(layer->target) && kd_client_side_is_attached(layer->client)) {
+        if (!kd_target_side_may_have(layer->target) && kd_client_side_is_attached(layer->client)) {
             kd_target_side_drop_request(layer->target);
         }
     }

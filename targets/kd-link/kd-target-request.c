@@ -22,6 +22,7 @@ kd_target_side_request(KdTargetSide *side, const KdPacket *packet, gboolean is_e
     side->is_sent = FALSE;
     side->is_repeating = FALSE;
     side->may_repeat = FALSE;
+    side->is_offered = FALSE;
     side->n_sendings = 0;
     side->is_cut = FALSE;
     side->is_id_used = FALSE;
@@ -90,6 +91,19 @@ gboolean
 kd_target_side_has_sent(const KdTargetSide *side)
 {
     return side->has_request && side->is_sent;
+}
+
+/**
+ * kd_target_side_may_have:
+ *
+ * A mailbox is said to be busy with a request until the target has taken it.
+ *
+ * Returns: whether there is a request that the target has seen, or will see in its mailbox
+ */
+gboolean
+kd_target_side_may_have(const KdTargetSide *side)
+{
+    return side->has_request && (side->is_sent || side->is_offered);
 }
 
 /**

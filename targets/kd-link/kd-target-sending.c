@@ -77,6 +77,8 @@ put_request(KdTargetSide *side, gint64 now_us)
     KdPacket packet = kd_stored_packet_get(&side->request);
 
     packet.id = side->next_id;
+    side->is_offered =
+        side->is_offered || (!side->rules->has_acks && side->is_there && !side->is_busy);
     if (!put(side, bytes, kd_packet_build(side->dialect, &packet, bytes))) {
         return KD_REQUEST_PENDING;
     }

@@ -57,6 +57,7 @@ kd_target_side_set_there(KdTargetSide *side, gboolean is_there)
     side->is_busy = FALSE;
     side->owes_ack = FALSE;
     side->owes_resend = FALSE;
+    side->is_offered = FALSE;
     side->is_due = side->has_request;
 }
 

@@ -39,6 +39,7 @@ KdPacket kd_target_side_get_last_request(const KdTargetSide *side);
 void kd_target_side_set_ending(KdTargetSide *side, gint64 now_us);
 gboolean kd_target_side_has_doubled(const KdTargetSide *side);
 gboolean kd_target_side_has_sent(const KdTargetSide *side);
+gboolean kd_target_side_may_have(const KdTargetSide *side);
 void kd_target_side_take_request(KdTargetSide *side);
 void kd_target_side_drop_request(KdTargetSide *side);
 

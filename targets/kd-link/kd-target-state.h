@@ -30,6 +30,7 @@ struct KdTargetSide {
     gboolean is_id_used; /* an ACK has come for the id that it had, and it is to go once more */
     gboolean is_doubled; /* and it has gone once more */
     /* without ACKs: */
+    gboolean is_offered;   /* the carrier may have put it into the mailbox already */
     gboolean may_repeat;   /* the carrier took it, and the target has not said anything since */
     gboolean is_repeating; /* the target wants it again */
     gint64 sent_us;

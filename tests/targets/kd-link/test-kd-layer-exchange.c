@@ -309,6 +309,26 @@ test_given_up(KdLayerStage *stage, gconstpointer dialect)
     kd_layer_stage_see(stage, REPLY, CLIENT_ID ^ 1, kd_stage_request(STAGE_READ, 102));
 }
 
+/* The carrier refuses what it puts into the mailbox until the target has taken it. */
+static void
+test_mailbox_given_up(KdLayerStage *stage, gconstpointer dialect)
+{
+    (void)dialect;
+    stage->is_carrier_busy = TRUE;
+    ask(stage, CLIENT_ID, 1);
+    ask(stage, CLIENT_ID, 2); /* instead of the first: the same id */
+    stage->is_carrier_busy = FALSE;
+    kd_link_layer_target_ready(stage->layer, stage->now_us);
+    kd_layer_stage_take(stage, REQUEST, kd_stage_request(STAGE_READ, 1));
+    kd_layer_stage_take(stage, REQUEST, kd_stage_request(STAGE_READ, 2));
+    kd_layer_stage_say(stage, REPLY, kd_stage_request(STAGE_READ, 101));
+    kd_layer_stage_pass(stage, 1 * MS);
+    kd_layer_stage_expect_client_silence(stage); /* nobody waits for that reply */
+    kd_layer_stage_say(stage, REPLY, kd_stage_request(STAGE_READ, 102));
+    kd_layer_stage_expect_client_control(stage, KD_PACKET_ACK, CLIENT_ID);
+    kd_layer_stage_see(stage, REPLY, CLIENT_ID ^ 1, kd_stage_request(STAGE_READ, 102));
+}
+
 static void
 test_ack_for_given_up(KdLayerStage *stage, gconstpointer dialect)
 {
@@ -463,6 +483,7 @@ main(int argc, char **argv)
     ADD("resend-repeats-what-the-mailbox-took", 1394, test_mailbox_resend);
     ADD("request-again-after-its-ack-is-acknowledged-and-dropped", NET, test_duplicate);
     ADD("reply-to-a-request-that-was-given-up-is-dropped", NET, test_given_up);
+    ADD("reply-to-what-was-in-the-mailbox-when-given-up-is-dropped", 1394, test_mailbox_given_up);
     ADD("ack-of-a-request-that-was-given-up-is-not-sent", NET, test_ack_for_given_up);
     ADD("client-that-counts-wrong-is-heard", NET, test_counts_wrong);
     ADD("request-before-the-last-was-acknowledged-waits", NET, test_ahead);
