@@ -62,6 +62,7 @@ count=$(grep -c __has_include "$work/room.c")
 case $room in
 kdsrv | kd) folder=$source/core/cli ;;
 kdsrv-transport-*) folder=$source/plugins/${room#kdsrv-transport-} ;;
+link-layer | link-port) folder=$source/targets/kd-link ;;
 kdsrv-*-com) folder=$source/targets/serial ;;
 kdsrv-*-net) folder=$source/targets/kdnet ;;
 kdsrv-target-*) folder=$source/targets/${room#kdsrv-target-} ;;
