@@ -2,6 +2,7 @@
 /* A serial line as virtual machines have them: a UNIX socket, a TCP port, or a terminal. As there,
  * what the target says while nobody is connected is lost. */
 #include "kd-sim-carrier.h"
+#include "kd-sim-watch.h"
 
 #include <glib-unix.h>
 
@@ -120,7 +121,7 @@ on_connected(gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer user)
         (void)setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     }
     stream->fd = peer;
-    stream->in_id = g_unix_fd_add(peer, G_IO_IN, on_readable, stream);
+    stream->in_id = kd_sim_watch_add(peer, on_readable, stream);
     stream->listen_id = 0;
     return G_SOURCE_REMOVE;
 }
@@ -250,7 +251,7 @@ open_pty(KdSimTarget *target, const char *path, GError **error)
     Stream *stream = stream_new(target, path);
     stream->keeper_fd = keeper;
     stream->fd = fd;
-    stream->in_id = g_unix_fd_add(fd, G_IO_IN, on_readable, stream);
+    stream->in_id = kd_sim_watch_add(fd, on_readable, stream);
     return stream;
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* KDNET's way to the host: a socket of UDP, a new one for each boot. */
 #include "kd-sim-carrier.h"
-
-#include <glib-unix.h>
+#include "kd-sim-watch.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -101,7 +100,7 @@ static gboolean
 on_readable(gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer user)
 {
     Udp *udp = user;
-    uint8_t datagram[8192];
+    static uint8_t datagram[8192];
     for (int i = 0; i < BURST && fd == udp->fd; i++) {
         struct sockaddr_storage address;
         socklen_t address_bytes = sizeof address;
@@ -136,7 +135,7 @@ open_socket(Udp *udp, int family, GError **error)
         return FALSE;
     }
     udp->fd = fd;
-    udp->in_id = g_unix_fd_add(fd, G_IO_IN, on_readable, udp);
+    udp->in_id = kd_sim_watch_add(fd, on_readable, udp);
     return TRUE;
 }
 
