@@ -38,14 +38,21 @@ close_in_thread(GTask *task, gpointer source, gpointer fd, GCancellable *cancell
 }
 
 /* Closing waits for the requests, in the kernel and for as long as they take: not here, then. */
+static void
+close_elsewhere(int fd)
+{
+    g_autoptr(GTask) task = g_task_new(NULL, NULL, NULL, NULL);
+    g_task_set_task_data(task, GINT_TO_POINTER(fd), NULL);
+    g_task_run_in_thread(task, close_in_thread);
+}
+
 static gboolean
 on_limit(gpointer user_data)
 {
     FwClosing *closing = user_data;
-    g_autoptr(GTask) task = g_task_new(NULL, NULL, NULL, NULL);
-    g_task_set_task_data(task, GINT_TO_POINTER(closing->fd), NULL);
+    int fd = closing->fd;
     stop(closing);
-    g_task_run_in_thread(task, close_in_thread);
+    close_elsewhere(fd);
     return G_SOURCE_REMOVE;
 }
 
@@ -68,10 +75,13 @@ on_ready(void *user, uint32_t ready)
             closing->n_unanswered--;
         }
     }
-    if (is_gone || closing->n_unanswered == 0) {
-        int fd = closing->fd;
+    int fd = closing->fd;
+    if (closing->n_unanswered == 0) {
         stop(closing);
         close(fd);
+    } else if (is_gone) {
+        stop(closing);
+        close_elsewhere(fd);
     }
 }
 
@@ -92,7 +102,7 @@ fw_closing_start(const KdHost *host, int fd, guint n_unanswered)
     closing->n_unanswered = n_unanswered;
     watch = host->watch_add(host, fd, KD_READY_IN, on_ready, closing);
     if (watch == NULL) {
-        close(fd);
+        close_elsewhere(fd);
         g_free(closing);
         return;
     }

@@ -986,6 +986,42 @@ test_close_under_way(Stage *stage, gconstpointer unused)
     g_assert_false(kd_usb_device_is_claimed(device));
 }
 
+/* Called off in the turn in which it was begun, and when it has been done */
+static void
+test_open_cancelled(Stage *stage, gconstpointer unused)
+{
+    g_autoptr(GVariant) params = kd_test_params("{'targetname': <'LAB1'>}");
+    g_autoptr(GVariant) session = kd_test_params("{'id': <uint64 1>}");
+    const KdSink sink = {.struct_size = sizeof(KdSink), .event = on_event};
+    (void)unused;
+    if (stage->mock == NULL)
+        return;
+    KdUsbDevice *device = kd_usb_mock_plug(stage->mock, &lab1);
+    for (guint i = 0; i < 3; i++) {
+        g_autoptr(GCancellable) cancellable = g_cancellable_new();
+        g_autoptr(GError) error = NULL;
+        KdEndpoint endpoint = {.struct_size = sizeof(KdEndpoint), .fd = -1};
+        KdTestDone done = {0};
+        if (i == 0)
+            g_cancellable_cancel(cancellable);
+        usb_link_open_async(kd_test_host_get(), params, session, &sink, cancellable,
+                            kd_test_on_done, &done);
+        if (i == 1)
+            g_cancellable_cancel(cancellable);
+        GAsyncResult *result = kd_test_wait(&done);
+        if (i == 2)
+            g_cancellable_cancel(cancellable);
+        g_assert_null(usb_link_open_finish(result, &endpoint, &error));
+        g_assert_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+        g_object_unref(result);
+        kd_test_wait_until(is_free, device);
+    }
+    Link link;
+    link_must_open(&link, "LAB1"); /* nothing of them is in its way */
+    kd_test_wait_until(was_asked, device);
+    link_close(&link);
+}
+
 static gboolean
 on_look_again(gpointer unused)
 {
@@ -1167,6 +1203,7 @@ main(int argc, char **argv)
     add("/usb/close/works-while-the-target-is-lost", test_close_while_lost);
     add("/usb/close/calls-back-what-is-under-way", test_close_under_way);
     add("/usb/close/leaves-no-descriptor", test_flat);
+    add("/usb/close/opening-can-be-called-off", test_open_cancelled);
     add("/usb/list/asks-each-target-for-its-name", test_list);
     add("/usb/list/can-be-cancelled", test_list_cancelled);
     return g_test_run();

@@ -457,6 +457,60 @@ test_list_once(Fixture *f, gconstpointer unused)
     wait_for_open(f, 0);
 }
 
+/* Called off in the turn in which it was begun, and when it has been done */
+static void
+test_open_cancelled(Fixture *f, gconstpointer unused)
+{
+    g_autoptr(GVariant) params = kd_test_params("{'channel': <uint64 7>}");
+    g_autoptr(GVariant) who = kd_test_params("{'id': <uint64 1>}");
+    KdSink sink = {.struct_size = sizeof(KdSink), .event = on_event, .user = &f->session};
+    (void)unused;
+    plug_card(f);
+    plug(f, 1);
+    f->session.events = g_string_new(NULL);
+    for (guint i = 0; i < 3; i++) {
+        g_autoptr(GCancellable) cancellable = g_cancellable_new();
+        g_autoptr(GError) error = NULL;
+        KdEndpoint endpoint = {.struct_size = sizeof(KdEndpoint), .fd = -1};
+        KdTestDone done = {0};
+        if (i == 0)
+            g_cancellable_cancel(cancellable);
+        fw->open_async(kd_test_host_get(), params, who, &sink, cancellable, kd_test_on_done, &done);
+        if (i == 1)
+            g_cancellable_cancel(cancellable);
+        g_autoptr(GAsyncResult) result = kd_test_wait(&done);
+        if (i == 2)
+            g_cancellable_cancel(cancellable);
+        g_assert_null(fw->open_finish(result, &endpoint, &error));
+        g_assert_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+    }
+    wait_for_open(f, 0);
+}
+
+static void
+test_list_cancelled(Fixture *f, gconstpointer unused)
+{
+    guint fate = KD_FW_HOLD;
+    (void)unused;
+    plug_card(f);
+    plug(f, 1);
+    kd_fw_bus_set_fate(f->bus, on_swallow, &fate);
+    for (guint i = 0; i < 2; i++) {
+        g_autoptr(GCancellable) cancellable = g_cancellable_new();
+        g_autoptr(GError) error = NULL;
+        KdTestDone done = {0};
+        fw->enumerate_async(kd_test_host_get(), NULL, cancellable, kd_test_on_done, &done);
+        if (i == 1)
+            kd_test_turn();
+        g_cancellable_cancel(cancellable);
+        g_autoptr(GAsyncResult) result = kd_test_wait(&done);
+        g_assert_null(fw->enumerate_finish(result, &error));
+        g_assert_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+    }
+    kd_fw_bus_release(f->bus);
+    wait_for_open(f, 0);
+}
+
 /* ---- a link and its faults ------------------------------------------------------------------- */
 
 static void
@@ -634,6 +688,8 @@ main(int argc, char **argv)
         {"/1394/list/has-each-target-once", test_list},
         {"/1394/list/does-not-wait-for-a-silent-node", test_list_silent},
         {"/1394/list/has-each-target-once-when-it-looks-again", test_list_once},
+        {"/1394/list/can-be-called-off", test_list_cancelled},
+        {"/1394/link/can-be-called-off-while-it-is-opened", test_open_cancelled},
         {"/1394/link/survives-requests-that-fail", test_faults},
         {"/1394/link/survives-bus-resets", test_bus_reset},
         {"/1394/link/waits-for-a-target-that-was-unplugged", test_unplugged},
