@@ -30,6 +30,8 @@
 /* Pauses grow with each failure, and shrink slower with what succeeds between. */
 #define FAIL_WEIGHT 2u
 #define FAIL_MAX    16u
+/* What is to be sent waits for so many packets of a target that never pauses. */
+#define PATIENCE 16u
 
 /* Of a packet's header: the leader of data, and where the id is */
 #define DATA_LEADER 0x30303030u
@@ -52,6 +54,7 @@ struct FwMailbox {
     gboolean is_awaited; /* the target has taken something and said nothing since */
     gboolean is_polled;  /* the inbox was just seen to be empty */
     gboolean is_watched; /* since it was seen to be full the outbox was looked at */
+    guint n_in_row;      /* packets that were taken while the outbox was not attended to */
     FwPlace place;
     FwInbox inbox;
     FwOutbox outbox;
@@ -121,8 +124,17 @@ is_answer_first(const FwMailbox *mailbox)
            (mailbox->outbox.step == FW_OUTBOX_WATCH || mailbox->outbox.step == FW_OUTBOX_CHECK);
 }
 
-/* Whatever the target has to say is taken before it gets something new: it counts its packet as
- * received when it finds ours. */
+/* When there is no packet, or, if there always is one, just after one was taken */
+static gboolean
+is_turn_of_outbox(const FwMailbox *mailbox)
+{
+    return mailbox->outbox.step != FW_OUTBOX_IDLE &&
+           (mailbox->is_polled ||
+            (mailbox->inbox.step == FW_INBOX_LOOK && mailbox->n_in_row >= PATIENCE));
+}
+
+/* Whatever the target has to say is taken before it gets something new, as long as it comes to an
+ * end: it counts its packet as received when it finds ours. */
 static Asked
 choose(const FwMailbox *mailbox)
 {
@@ -132,10 +144,7 @@ choose(const FwMailbox *mailbox)
     case FW_PLACE_PLANT:
         return ASKED_PLACE;
     case FW_PLACE_SURE:
-        return is_answer_first(mailbox) ||
-                       (mailbox->is_polled && mailbox->outbox.step != FW_OUTBOX_IDLE)
-                   ? ASKED_OUTBOX
-                   : ASKED_INBOX;
+        return is_answer_first(mailbox) || is_turn_of_outbox(mailbox) ? ASKED_OUTBOX : ASKED_INBOX;
     case FW_PLACE_NONE:
     case FW_PLACE_STALE:
     default:
@@ -290,6 +299,7 @@ receive(FwMailbox *mailbox, gint64 now_us)
     gboolean is_received = mailbox->funcs.receive(packet, len_bytes, mailbox->user);
     fw_inbox_settle(&mailbox->inbox, is_received);
     if (!is_received) {
+        mailbox->n_in_row = 0; /* it is not to be counted as received */
         wait_for(mailbox, ROOM_WAIT_US, now_us);
         return;
     }
@@ -303,6 +313,7 @@ take_inbox(FwMailbox *mailbox, const uint8_t *bytes, size_t len_bytes, gint64 no
     mailbox->is_watched = mailbox->is_watched && mailbox->inbox.step == FW_INBOX_READ;
     switch (fw_inbox_answer(&mailbox->inbox, bytes, len_bytes)) {
     case FW_INBOX_EMPTY:
+        mailbox->n_in_row = 0;
         take_empty(mailbox, now_us);
         break;
     case FW_INBOX_GARBAGE:
@@ -316,6 +327,7 @@ take_inbox(FwMailbox *mailbox, const uint8_t *bytes, size_t len_bytes, gint64 no
         break;
     case FW_INBOX_TAKEN:
         mailbox->active_us = now_us;
+        mailbox->n_in_row++;
         break;
     case FW_INBOX_MORE:
     default:
@@ -326,8 +338,10 @@ take_inbox(FwMailbox *mailbox, const uint8_t *bytes, size_t len_bytes, gint64 no
 static void
 take_outbox(FwMailbox *mailbox, const uint8_t *bytes, size_t len_bytes, gint64 now_us)
 {
+    FwOutboxNews news = fw_outbox_answer(&mailbox->outbox, bytes, len_bytes, now_us);
     mailbox->is_watched = TRUE;
-    switch (fw_outbox_answer(&mailbox->outbox, bytes, len_bytes, now_us)) {
+    mailbox->n_in_row = news == FW_OUTBOX_MORE ? mailbox->n_in_row : 0;
+    switch (news) {
     case FW_OUTBOX_FULL:
         if (mailbox->inbox.step == FW_INBOX_LOOK) {
             pace(mailbox, now_us);

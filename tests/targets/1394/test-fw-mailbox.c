@@ -34,9 +34,10 @@ struct Fixture {
     guint n_fates;
     gboolean is_target_alive; /* takes what it is sent at once */
     gboolean has_no_room;
-    gboolean is_refused; /* the kernel takes no request */
-    GPtrArray *received; /* GBytes */
-    GPtrArray *taken;    /* GBytes */
+    gboolean is_flooding; /* says something new as soon as the last was taken */
+    gboolean is_refused;  /* the kernel takes no request */
+    GPtrArray *received;  /* GBytes */
+    GPtrArray *taken;     /* GBytes */
     guint n_requests, n_writes, n_found, n_restarted, n_lost, n_stale, n_sent, n_dropped;
     guint n_restarted_before; /* the last packet */
     char *why;
@@ -152,6 +153,8 @@ let_target_take(Fixture *f)
     GBytes *packet = f->is_target_alive ? kd_fw_target_take(&f->target) : NULL;
     if (packet != NULL)
         g_ptr_array_add(f->taken, packet);
+    if (f->is_flooding && !kd_fw_target_has_sent(&f->target))
+        kd_fw_target_send_text(&f->target, "flood");
 }
 
 static gboolean
@@ -507,6 +510,30 @@ test_target_first(Fixture *f, gconstpointer unused)
     g_assert_cmphex(kd_fw_target_get_u32(&f->target, KD_FW_RECEIVE + 4), ==, 0);
     run_until(f, SECOND, &f->n_sent, 1);
     assert_taken(f, 0, packet);
+}
+
+/* A target that prints without a pause is to hear a break-in all the same, and to be told by and by
+ * that what it says is taken. */
+static void
+test_flood(Fixture *f, gconstpointer unused)
+{
+    g_autoptr(GBytes) packet = build_packet(1);
+    (void)unused;
+    start(f);
+    f->is_flooding = TRUE;
+    run(f, 100000);
+    for (guint i = 1; i <= 3; i++) {
+        g_assert_true(send_packet(f, packet));
+        run_until(f, SECOND, &f->n_sent, i);
+        g_assert_cmpuint(f->n_sent, ==, i);
+    }
+    f->is_target_alive = FALSE;
+    g_assert_true(send_packet(f, packet));
+    run_until(f, 5 * SECOND, &f->n_dropped, 1);
+    g_assert_cmpuint(f->n_dropped, ==, 1);
+    guint n = f->received->len;
+    run(f, SECOND / 10);
+    g_assert_cmpuint(f->received->len, >, n + 100);
 }
 
 static void
@@ -965,6 +992,7 @@ main(int argc, char **argv)
         {"/1394/sending/does-not-wait-for-the-next-look", test_send_from_idle},
         {"/1394/sending/shows-whole-packets-only", test_send_whole},
         {"/1394/sending/lets-the-target-finish", test_target_first},
+        {"/1394/sending/does-not-wait-for-a-target-that-never-pauses", test_flood},
         {"/1394/sending/waits-for-an-empty-mailbox", test_busy_box},
         {"/1394/sending/throws-out-what-another-host-has-left", test_left_over},
         {"/1394/sending/withdraws-what-is-never-taken", test_never_taken},
