@@ -24,6 +24,8 @@ kd_sim_machine_new(const KdSimMachineOptions *options)
     if (machine->options.read_max_bytes == 0)
         machine->options.read_max_bytes = KD_SIM_READ_MAX_BYTES;
     machine->core.read_max_bytes = machine->options.read_max_bytes;
+    machine->core.build =
+        machine->options.build != 0 ? machine->options.build : KD_SIM_VERSION_MINOR;
     kd_sim_memory_init(&machine->core.memory);
     kd_sim_core_boot(&machine->core);
     g_queue_init(&machine->orders);

@@ -10,11 +10,13 @@ typedef struct KdSimMachine KdSimMachine;
 /**
  * KdSimMachineOptions:
  * @read_max_bytes: 0: %KD_SIM_READ_MAX_BYTES
+ * @build: of the kernel; 0: %KD_SIM_VERSION_MINOR
  * @boot_us: how long a reboot takes, in which nothing is heard
  * @is_run_at_boot: it does not stop when it has booted
  */
 typedef struct {
     uint32_t read_max_bytes;
+    uint16_t build;
     gint64 boot_us;
     gboolean is_run_at_boot;
 } KdSimMachineOptions;

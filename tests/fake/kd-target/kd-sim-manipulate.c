@@ -185,7 +185,7 @@ get_version(Request *request)
     uint8_t *version = request->reply + 16;
     memset(version, 0, REQUEST_BYTES - 16);
     kd_sim_put16(version, KD_SIM_VERSION_MAJOR);
-    kd_sim_put16(version + 2, KD_SIM_VERSION_MINOR);
+    kd_sim_put16(version + 2, request->core->build);
     version[4] = KD_SIM_VERSION_PROTOCOL;
     kd_sim_put16(version + 6, KD_SIM_VERSION_FLAGS);
     kd_sim_put16(version + 8, KD_SIM_VERSION_MACHINE);

@@ -14,6 +14,7 @@ typedef struct {
     uint8_t special[KD_SIM_PROCESSORS][KD_SIM_SPECIAL_BYTES];
     uint32_t processor; /* the one that has stopped */
     uint32_t read_max_bytes;
+    uint16_t build; /* of the kernel */
 } KdSimCore;
 
 typedef enum {

@@ -74,6 +74,8 @@ write_lists(KdSimMemory *memory)
     kd_sim_put32(block + 0x14, 0x360);
     kd_sim_put64(block + 0x18, KD_SIM_KERNEL_ADDRESS);
     kd_sim_put64(block + 0x48, KD_SIM_MODULE_LIST_ADDRESS);
+    /* CmNtCSDVersion: no service pack */
+    kd_sim_put64(block + 0x268, KD_SIM_DEBUGGER_DATA_ADDRESS + 0x800);
 }
 
 static void

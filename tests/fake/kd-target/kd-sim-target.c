@@ -107,6 +107,7 @@ kd_sim_target_new(const KdSimTargetOptions *options, GError **error)
     const gboolean is_net = options->dialect == KD_SIM_DIALECT_NET;
     const KdSimMachineOptions machine = {
         .read_max_bytes = is_net ? KD_SIM_NET_READ_MAX_BYTES : 0,
+        .build = options->build,
         .boot_us = 1000 * (gint64)options->boot_ms,
         .is_run_at_boot = options->is_run_at_boot,
     };

@@ -17,6 +17,7 @@ typedef struct KdSimTarget KdSimTarget;
  * @channel: of 1394
  * @version: of KDNET; 0: 5
  * @seed: of nonces and faults
+ * @build: of the kernel; 0: %KD_SIM_VERSION_MINOR
  * @boot_ms: how long a reboot takes
  * @is_traced: as in #KdSimLinkOptions
  * @is_break_in_kept: too
@@ -33,6 +34,7 @@ typedef struct {
     uint64_t seed;
     uint32_t retry_ms;
     uint32_t poke_ms;
+    uint16_t build;
     uint32_t boot_ms;
     gboolean is_run_at_boot;
     gboolean is_traced;

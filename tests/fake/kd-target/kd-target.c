@@ -36,6 +36,7 @@ static struct {
     int delay_ms;
     int retry_ms;
     int poke_ms;
+    int build;
     int boot_ms;
     gboolean is_run_at_boot;
     gboolean is_name_late;
@@ -59,6 +60,8 @@ static const GOptionEntry entries[] = {
     {"channel", 0, 0, G_OPTION_ARG_INT, &given.channel, "Of 1394: 0 to 62", "N"},
     {"retry", 0, 0, G_OPTION_ARG_INT, &given.retry_ms, "How long the target waits for an ACK",
      "MS"},
+    {"build", 0, 0, G_OPTION_ARG_INT, &given.build, "Of the kernel, for debuggers that know some",
+     "N"},
     {"boot", 0, 0, G_OPTION_ARG_INT, &given.boot_ms, "How long a reboot takes", "MS"},
     {"keep-break-ins", 0, 0, G_OPTION_ARG_NONE, &given.is_break_in_kept,
      "One that comes while it is halted halts it again, also where lines are not serial", NULL},
@@ -139,6 +142,7 @@ make_target(const KdSimCarrier *carrier, const char *where, GError **error)
         .seed = (uint64_t)given.seed,
         .retry_ms = (uint32_t)given.retry_ms,
         .poke_ms = (uint32_t)given.poke_ms,
+        .build = (uint16_t)given.build,
         .boot_ms = (uint32_t)given.boot_ms,
         .is_run_at_boot = given.is_run_at_boot,
         .is_traced = given.is_debug,
@@ -149,6 +153,7 @@ make_target(const KdSimCarrier *carrier, const char *where, GError **error)
         !is_in_range("version", given.version, 2, 5, error) ||
         !is_in_range("retry", given.retry_ms, 0, 600000, error) ||
         !is_in_range("poke", given.poke_ms, 0, 600000, error) ||
+        !is_in_range("build", given.build, 0, UINT16_MAX, error) ||
         !is_in_range("boot", given.boot_ms, 0, 600000, error) ||
         !parse_faults(&options.faults, carrier->dialect == KD_SIM_DIALECT_SERIAL, error))
         return NULL;
