@@ -298,9 +298,10 @@ run_smoke(BenchSetting *setting)
                             (char *)"tls-bulk-down",
                             (char *)"tls-handshakes",
                             (char *)"tls-memory",
+                            (char *)"kdnet",
                             NULL};
-    static char *peers[] = {(char *)"direct", (char *)"relay-epoll", (char *)"relay-framed",
-                            (char *)"relay-tls", NULL};
+    static char *peers[] = {(char *)"direct",    (char *)"relay-epoll", (char *)"relay-framed",
+                            (char *)"relay-tls", (char *)"net",         NULL};
     g_autoptr(BenchReport) report = bench_report_new(1);
     gboolean is_good;
 
