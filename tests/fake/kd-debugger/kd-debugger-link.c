@@ -7,9 +7,10 @@
 #define SERIAL_FIRST_ID 0x80800000u
 #define NET_FIRST_ID    0x80000000u
 #define NET_ID_STEP     2u
-/* A packet that is not acknowledged is repeated so often */
+/* A packet that is not acknowledged is repeated so often: for longer than a link layer on the way
+ * takes to give it up, which begins anew with the next one then */
 #define REPEAT_US (500 * 1000)
-#define N_REPEATS 5u
+#define N_REPEATS 20u
 /* Answers to RESEND do not wait, so they are counted, too */
 #define N_SENDS 64u
 
@@ -340,7 +341,7 @@ count_on(KdDebuggerLink *link)
  * @type: of the packet
  * @payload: (array length=len_bytes): at most 4000 bytes
  *
- * Sends one packet, as often as it takes, up to five repeats half a second apart.
+ * Sends one packet, as often as it takes, up to twenty repeats half a second apart.
  *
  * Returns: whether it was acknowledged; else %KD_DEBUGGER_ERROR_TIMEOUT, _END or _RESTART
  */

@@ -135,7 +135,7 @@ kd_debugger_free(KdDebugger *debugger)
  * kd_debugger_set_patience_ms:
  * @patience_ms: how long to wait for an answer; 10 s without this call
  *
- * Acknowledgements have their own time: 500 ms, and five repeats.
+ * Acknowledgements have their own time: 500 ms, and twenty repeats.
  */
 void
 kd_debugger_set_patience_ms(KdDebugger *debugger, guint patience_ms)

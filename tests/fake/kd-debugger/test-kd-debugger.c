@@ -15,6 +15,7 @@
  * @orders: a pipe: a byte is an order, its end is the end
  * @flip_every: bytes of the target, of which one is changed; 0: none
  * @drop_every: reads of the target, of which one is thrown away; 0: none
+ * @n_unheard: reads of the target that are thrown away yet
  *
  * A simulated target in a thread of its own.
  */
@@ -25,6 +26,7 @@ typedef struct {
     int orders[2];
     guint flip_every;
     guint drop_every;
+    guint n_unheard;
     guint n_said;
     guint n_heard;
 } Line;
@@ -49,6 +51,10 @@ hear(Line *line, KdSimLink *link)
     uint8_t bytes[4096];
     ssize_t n = read(line->far, bytes, sizeof bytes);
 
+    if (line->n_unheard > 0) {
+        line->n_unheard--;
+        return;
+    }
     if (n > 0 && (line->drop_every == 0 || ++line->n_heard % line->drop_every != 0)) {
         kd_sim_link_receive(link, bytes, (size_t)n, g_get_monotonic_time());
     }
@@ -66,6 +72,9 @@ obey(Line *line, KdSimMachine *machine)
     switch (order) {
     case 'p':
         kd_sim_machine_print(machine, 100, g_get_monotonic_time());
+        break;
+    case 'd':
+        line->n_unheard = 8;
         break;
     case 'r':
         kd_sim_machine_reboot(machine, g_get_monotonic_time());
@@ -196,6 +205,26 @@ test_lost(Line *line, gconstpointer unused)
     expect_script(line, READ_BYTES);
 }
 
+/* A link layer on the way gives a request up after six, and begins anew with the next. */
+static void
+test_lost_in_a_row(Line *line, gconstpointer unused)
+{
+    g_autoptr(KdDebugger) debugger = start(line);
+    g_autoptr(GError) error = NULL;
+    KdDebuggerCounts counts;
+    KdDebuggerStop stop;
+    uint8_t byte = 0;
+
+    (void)unused;
+    g_assert_true(kd_debugger_attach(debugger, KD_DEBUGGER_ATTACH_ASKS, &stop, &error));
+    order(line, 'd');
+    g_assert_true(kd_debugger_read(debugger, KD_SIM_PATTERN_ADDRESS, &byte, 1, &error));
+    g_assert_no_error(error);
+    g_assert_cmpuint(kd_sim_facts_check(KD_SIM_PATTERN_ADDRESS, &byte, 1), ==, 1);
+    kd_debugger_get_counts(debugger, &counts);
+    g_assert_cmpuint(counts.n_repeats, >=, 8);
+}
+
 static void
 test_counts(Line *line, gconstpointer unused)
 {
@@ -296,6 +325,7 @@ main(int argc, char **argv)
     ADD("/kd-debugger/script-says-what-all-links-say", test_script);
     ADD("/kd-debugger/script-does-not-mind-changed-bytes", test_changed);
     ADD("/kd-debugger/script-does-not-mind-lost-packets", test_lost);
+    ADD("/kd-debugger/request-outlives-eight-losses-in-a-row", test_lost_in_a_row);
     ADD("/kd-debugger/damage-and-sync-are-counted", test_counts);
     ADD("/kd-debugger/prints-are-collected", test_prints);
     ADD("/kd-debugger/restart-shows-a-stop-with-sync", test_restart);
