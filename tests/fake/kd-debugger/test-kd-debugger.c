@@ -15,7 +15,7 @@
  * @orders: a pipe: a byte is an order, its end is the end
  * @flip_every: bytes of the target, of which one is changed; 0: none
  * @drop_every: reads of the target, of which one is thrown away; 0: none
- * @n_unheard: reads of the target that are thrown away yet
+ * @n_unheard: reads of the target with data that are thrown away yet
  *
  * A simulated target in a thread of its own.
  */
@@ -51,7 +51,8 @@ hear(Line *line, KdSimLink *link)
     uint8_t bytes[4096];
     ssize_t n = read(line->far, bytes, sizeof bytes);
 
-    if (line->n_unheard > 0) {
+    /* the leader of data: what is left of ACKs does not count */
+    if (line->n_unheard > 0 && n > 0 && memmem(bytes, (size_t)n, "0000", 4) != NULL) {
         line->n_unheard--;
         return;
     }
