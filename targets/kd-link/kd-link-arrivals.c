@@ -147,6 +147,9 @@ kd_link_arrivals_take(KdLinkLayer *layer, const KdPacket *packet, gint64 now_us)
     } else if (is_wanted && !keep(layer, packet)) {
         return FALSE;
     }
+    if (is_wanted) {
+        layer->reply_us = -1;
+    }
     kd_target_side_remember(layer->target, packet);
     kd_target_side_ack(layer->target, packet);
     note_state(layer, packet);

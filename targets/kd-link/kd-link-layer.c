@@ -31,6 +31,7 @@ kd_link_layer_new(KdDialect dialect, const KdLinkLayerFuncs *funcs, void *user)
     layer->client = kd_client_side_new(&client_funcs, user);
     layer->reader = kd_packet_reader_new(KD_DIALECT_SERIAL);
     layer->break_in.sent_us = -1;
+    layer->reply_us = -1;
     return layer;
 }
 
@@ -100,6 +101,7 @@ flush(KdLinkLayer *layer, gint64 now_us)
 {
     gboolean is_done = FALSE;
 
+    kd_link_requests_ask_again(layer, now_us);
     while (!is_done) {
         switch (send_to_target(layer, now_us)) {
         case KD_REQUEST_TAKEN:
@@ -394,6 +396,7 @@ kd_link_layer_target_restarted(KdLinkLayer *layer, gint64 now_us)
     layer->owner = KD_OWNER_NOBODY;
     layer->next_owner = KD_OWNER_NOBODY;
     layer->replies.n = 0;
+    layer->reply_us = -1;
     layer->state = KD_TARGET_STATE_UNKNOWN;
     layer->is_heard = FALSE;
     layer->is_desynced = FALSE;
@@ -458,6 +461,7 @@ kd_link_layer_get_deadline_us(const KdLinkLayer *layer)
     gint64 deadline_us = get_earlier(kd_target_side_get_deadline_us(layer->target),
                                      kd_client_side_get_deadline_us(layer->client));
 
+    deadline_us = get_earlier(deadline_us, kd_link_requests_get_deadline_us(layer));
     if (kd_client_side_is_attached(layer->client)) {
         deadline_us = get_earlier(deadline_us, kd_packet_reader_get_deadline_us(layer->reader));
     }

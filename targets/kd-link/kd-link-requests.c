@@ -7,6 +7,9 @@
  * once. A debugger waits for an ACK twenty times longer; and a clock that goes off seldom is seldom
  * set. */
 #define ACK_WAIT_US (20 * G_TIME_SPAN_MILLISECOND)
+/* Targets repeat their replies once a second: one that has not come by then never will. */
+#define REPLY_US      (1600 * G_TIME_SPAN_MILLISECOND)
+#define ASK_AGAIN_MAX 5u
 
 static KdPacket
 without_payload(const KdPacket *packet)
@@ -21,6 +24,7 @@ static void
 start(KdLinkLayer *layer, const KdPacket *packet, KdOwner owner, gint64 now_us)
 {
     kd_target_side_request(layer->target, packet, owner == KD_OWNER_LAYER, now_us);
+    layer->reply_us = -1;
     layer->owner = owner;
     layer->request = without_payload(packet);
     layer->is_replied = FALSE;
@@ -55,6 +59,7 @@ is_under_way(KdLinkLayer *layer, const KdPacket *packet)
         kd_target_side_is_request(layer->target, packet)) {
         layer->owner = KD_OWNER_CLIENT;
         layer->request = without_payload(packet);
+        layer->n_asked_again = 0;
         return TRUE;
     }
     return FALSE;
@@ -88,6 +93,7 @@ kd_link_requests_hear(KdLinkLayer *layer, const KdPacket *packet, gint64 now_us)
         return;
     }
     kd_link_requests_abandon(layer);
+    layer->n_asked_again = 0;
     kd_target_side_set_ending(layer->target, now_us);
     if (!kd_target_side_get_request(layer->target, &current)) {
         start(layer, packet, KD_OWNER_CLIENT, now_us);
@@ -115,8 +121,28 @@ kd_link_requests_abandon(KdLinkLayer *layer)
     if (layer->next_owner == KD_OWNER_CLIENT) {
         layer->next_owner = KD_OWNER_NOBODY;
     }
+    layer->reply_us = -1;
     kd_reply_list_set_stale(&layer->replies);
     kd_client_side_forget_ack(layer->client);
+}
+
+/* The target has the client's request: it is told, unless it was before. */
+static void
+tell_client(KdLinkLayer *layer, gint64 due_us)
+{
+    if (layer->n_asked_again == 0) {
+        kd_client_side_accept(layer->client, &layer->request);
+        kd_client_side_ack(layer->client, &layer->request, due_us);
+    }
+}
+
+static void
+await_reply(KdLinkLayer *layer, const KdPacket *packet, gint64 now_us)
+{
+    layer->awaited = layer->request;
+    /* from a mailbox nothing gets lost */
+    layer->reply_us =
+        layer->dialect != KD_DIALECT_1394 && kd_payload_is_quick(packet) ? now_us + REPLY_US : -1;
 }
 
 /**
@@ -182,11 +208,11 @@ kd_link_requests_satisfy(KdLinkLayer *layer, gint64 now_us)
         return FALSE;
     }
     layer->is_replied = TRUE;
+    layer->reply_us = -1;
     if (layer->owner != KD_OWNER_CLIENT) {
         return FALSE;
     }
-    kd_client_side_accept(layer->client, &layer->request);
-    kd_client_side_ack(layer->client, &layer->request, now_us);
+    tell_client(layer, now_us);
     layer->owner = KD_OWNER_NOBODY;
     return TRUE;
 }
@@ -219,9 +245,8 @@ kd_link_requests_taken(KdLinkLayer *layer, gint64 now_us)
                           layer->owner != KD_OWNER_CLIENT, now_us);
     }
     if (layer->owner == KD_OWNER_CLIENT) {
-        kd_client_side_accept(layer->client, &layer->request);
-        kd_client_side_ack(layer->client, &layer->request,
-                           has_reply ? now_us + ACK_WAIT_US : now_us);
+        tell_client(layer, has_reply ? now_us + ACK_WAIT_US : now_us);
+        await_reply(layer, &packet, now_us);
     }
     start_next(layer, now_us);
 }
@@ -246,4 +271,48 @@ kd_link_requests_dropped(KdLinkLayer *layer, gint64 now_us)
     } else if (!kd_unattended_is_for_people(&layer->question)) {
         kd_link_requests_answer(layer, now_us);
     }
+}
+
+/* Whether a reply is waited for that nothing under way will bring. */
+static gboolean
+misses_reply(const KdLinkLayer *layer)
+{
+    return layer->reply_us >= 0 && layer->owner == KD_OWNER_NOBODY &&
+           layer->next_owner == KD_OWNER_NOBODY && layer->n_asked_again < ASK_AGAIN_MAX &&
+           kd_target_side_is_there(layer->target) && !kd_target_side_may_have(layer->target);
+}
+
+/**
+ * kd_link_requests_ask_again:
+ *
+ * Asks for a reply once more that should have come: a target gives it up when it hears something
+ * else than its ACK, and that may be lost as well. Only for what does no harm twice.
+ */
+void
+kd_link_requests_ask_again(KdLinkLayer *layer, gint64 now_us)
+{
+    KdPacket packet = kd_target_side_get_last_request(layer->target);
+    KdPacket awaited = layer->awaited;
+
+    if (!misses_reply(layer) || now_us < layer->reply_us) {
+        return;
+    }
+    kd_stored_packet_set(&layer->next, &packet);
+    packet = kd_stored_packet_get(&layer->next);
+    layer->n_asked_again++;
+    layer->replies.n = 0;
+    start(layer, &packet, KD_OWNER_CLIENT, now_us);
+    kd_target_side_set_doubled(layer->target);
+    layer->request = awaited;
+}
+
+/**
+ * kd_link_requests_get_deadline_us:
+ *
+ * Returns: when kd_link_requests_ask_again() has something to do; -1: not before something happens
+ */
+gint64
+kd_link_requests_get_deadline_us(const KdLinkLayer *layer)
+{
+    return misses_reply(layer) ? layer->reply_us : -1;
 }

@@ -41,6 +41,10 @@ struct KdLinkLayer {
     KdPacket next_request;
     KdStoredPacket next;
 
+    gint64 reply_us;  /* until then the reply to the client's last request should come; -1: none */
+    KdPacket awaited; /* that request, without its payload, which the target's side still has */
+    unsigned n_asked_again;
+
     uint64_t n_packets_from_target;
     uint64_t n_duplicates;
     uint64_t n_damaged;
@@ -56,6 +60,8 @@ gboolean kd_link_requests_are_resuming(const KdLinkLayer *layer);
 gboolean kd_link_requests_satisfy(KdLinkLayer *layer, gint64 now_us);
 void kd_link_requests_taken(KdLinkLayer *layer, gint64 now_us);
 void kd_link_requests_dropped(KdLinkLayer *layer, gint64 now_us);
+void kd_link_requests_ask_again(KdLinkLayer *layer, gint64 now_us);
+gint64 kd_link_requests_get_deadline_us(const KdLinkLayer *layer);
 
 /* kd-link-arrivals.c: what the target has said */
 gboolean kd_link_arrivals_take(KdLinkLayer *layer, const KdPacket *packet, gint64 now_us);

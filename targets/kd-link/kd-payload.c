@@ -168,3 +168,17 @@ kd_payload_may_repeat(const KdPacket *packet)
         return FALSE;
     }
 }
+
+/**
+ * kd_payload_is_quick:
+ * @packet: for the target
+ *
+ * Returns: whether its reply should come at once, and it may be asked for again
+ */
+gboolean
+kd_payload_is_quick(const KdPacket *packet)
+{
+    uint32_t api = kd_payload_get_api(packet);
+
+    return kd_payload_may_repeat(packet) && api != KD_API_SEARCH && api != KD_API_FILL;
+}

@@ -45,3 +45,4 @@ gboolean kd_payload_is_resuming(const KdPacket *packet);
 gboolean kd_payload_has_reply(const KdPacket *packet);
 KdReplyKey kd_payload_get_reply_key(const KdPacket *packet);
 gboolean kd_payload_may_repeat(const KdPacket *packet);
+gboolean kd_payload_is_quick(const KdPacket *packet);

@@ -24,11 +24,13 @@ kd_target_side_request(KdTargetSide *side, const KdPacket *packet, gboolean is_e
     side->may_repeat = FALSE;
     side->is_offered = FALSE;
     side->n_sendings = 0;
-    side->is_cut = FALSE;
+    side->is_cut = side->is_id_spent;
     side->is_id_used = FALSE;
     side->is_doubled = FALSE;
+    side->pause_us =
+        side->rules->has_acks && !kd_payload_may_repeat(packet) ? PATIENT_REPEAT_US : REPEAT_US;
     side->repeat_us = -1;
-    side->give_up_us = now_us + (REPEATS_MAX + 1) * REPEAT_US;
+    side->give_up_us = now_us + (REPEATS_MAX + 1) * side->pause_us;
 }
 
 /**
@@ -78,7 +80,7 @@ kd_target_side_set_ending(KdTargetSide *side, gint64 now_us)
 {
     if (side->has_request && side->is_endless) {
         side->is_endless = FALSE;
-        side->give_up_us = now_us + (REPEATS_MAX + 1) * REPEAT_US;
+        side->give_up_us = now_us + MAX((REPEATS_MAX + 1) * REPEAT_US, side->pause_us + REPEAT_US);
     }
 }
 
@@ -114,6 +116,8 @@ kd_target_side_may_have(const KdTargetSide *side)
 void
 kd_target_side_drop_request(KdTargetSide *side)
 {
+    side->is_id_spent =
+        side->is_id_spent || (side->has_request && side->is_sent && !side->is_id_used);
     side->has_request = FALSE;
     side->is_due = FALSE;
     side->is_repeating = FALSE;
@@ -123,6 +127,7 @@ kd_target_side_drop_request(KdTargetSide *side)
 static void
 count_on(KdTargetSide *side)
 {
+    side->is_id_spent = FALSE;
     if (side->rules->id_step == 0) {
         side->next_id ^= 1;
     } else {
@@ -142,6 +147,7 @@ kd_target_side_take_request(KdTargetSide *side)
         count_on(side);
     }
     kd_target_side_drop_request(side);
+    side->is_id_spent = FALSE;
 }
 
 /**
@@ -182,4 +188,15 @@ gboolean
 kd_target_side_has_doubled(const KdTargetSide *side)
 {
     return side->is_doubled;
+}
+
+/**
+ * kd_target_side_set_doubled:
+ *
+ * Says that the target has had the request before.
+ */
+void
+kd_target_side_set_doubled(KdTargetSide *side)
+{
+    side->is_doubled = TRUE;
 }

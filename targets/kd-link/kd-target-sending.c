@@ -88,7 +88,7 @@ put_request(KdTargetSide *side, gint64 now_us)
     side->is_id_used = FALSE;
     side->is_sent = TRUE;
     side->sent_us = now_us;
-    side->repeat_us = now_us + REPEAT_US;
+    side->repeat_us = now_us + side->pause_us;
     side->is_due = FALSE;
     if (side->rules->has_acks) {
         return KD_REQUEST_PENDING;

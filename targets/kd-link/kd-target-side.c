@@ -93,6 +93,7 @@ void
 kd_target_side_refresh_ids(KdTargetSide *side)
 {
     if (side->rules->id_step == 0) {
+        side->is_id_spent = FALSE;
         side->next_id = side->rules->first_id;
         side->seen.n = 0;
     }
@@ -115,6 +116,7 @@ kd_target_side_start_over(KdTargetSide *side)
     side->owes_reset = FALSE;
     side->reset_us = -1;
     kd_target_side_drop_request(side);
+    side->is_id_spent = FALSE;
 }
 
 /* ---- what the target says ---- */

@@ -37,6 +37,7 @@ gboolean kd_target_side_get_request(const KdTargetSide *side, KdPacket *packet);
 gboolean kd_target_side_is_request(const KdTargetSide *side, const KdPacket *packet);
 KdPacket kd_target_side_get_last_request(const KdTargetSide *side);
 void kd_target_side_set_ending(KdTargetSide *side, gint64 now_us);
+void kd_target_side_set_doubled(KdTargetSide *side);
 gboolean kd_target_side_has_doubled(const KdTargetSide *side);
 gboolean kd_target_side_has_sent(const KdTargetSide *side);
 gboolean kd_target_side_may_have(const KdTargetSide *side);

@@ -10,6 +10,10 @@
 /* A request that is not acknowledged is repeated so often, then dropped. */
 #define REPEAT_US   (500 * G_TIME_SPAN_MILLISECOND)
 #define REPEATS_MAX 5
+/* One that must not be carried out twice has to wait until the target has repeated its reply some
+ * times: a target takes the repetition of a request for an ACK of what it has said, and forgets
+ * that. Targets repeat once a second. */
+#define PATIENT_REPEAT_US (3300 * G_TIME_SPAN_MILLISECOND)
 
 struct KdTargetSide {
     KdDialect dialect;
@@ -27,6 +31,8 @@ struct KdTargetSide {
     gboolean is_sent;    /* once at least */
     unsigned n_sendings; /* with the id that it has */
     gboolean is_cut;     /* the repetition came while the target waited for an ACK */
+    gboolean
+        is_id_spent; /* a request that was dropped has gone with the next id, and may have come */
     gboolean is_id_used; /* an ACK has come for the id that it had, and it is to go once more */
     gboolean is_doubled; /* and it has gone once more */
     /* without ACKs: */
@@ -34,6 +40,7 @@ struct KdTargetSide {
     gboolean may_repeat;   /* the carrier took it, and the target has not said anything since */
     gboolean is_repeating; /* the target wants it again */
     gint64 sent_us;
+    gint64 pause_us; /* between two repetitions */
     gint64 repeat_us;
     gint64 give_up_us;
 

@@ -10,7 +10,7 @@
 /* A packet that is not acknowledged is repeated so often: for longer than a link layer on the way
  * takes to give it up, which begins anew with the next one then */
 #define REPEAT_US (500 * 1000)
-#define N_REPEATS 20u
+#define N_REPEATS 40u
 /* Answers to RESEND do not wait, so they are counted, too */
 #define N_SENDS 64u
 
@@ -341,7 +341,7 @@ count_on(KdDebuggerLink *link)
  * @type: of the packet
  * @payload: (array length=len_bytes): at most 4000 bytes
  *
- * Sends one packet, as often as it takes, up to twenty repeats half a second apart.
+ * Sends one packet, as often as it takes, up to forty repeats half a second apart.
  *
  * Returns: whether it was acknowledged; else %KD_DEBUGGER_ERROR_TIMEOUT, _END or _RESTART
  */

@@ -26,7 +26,7 @@
 #define PRINTS_MAX_BYTES (16u * 1024 * 1024)
 #define ANSWER_TO_STRING "kd-debugger"
 
-#define PATIENCE_MS 10000u
+#define PATIENCE_MS 30000u
 /* For the answer to a RESET, and for the state change behind it */
 #define RESET_ANSWER_US (1 * G_USEC_PER_SEC)
 #define SHOW_US         (300 * 1000)
@@ -135,7 +135,7 @@ kd_debugger_free(KdDebugger *debugger)
  * kd_debugger_set_patience_ms:
  * @patience_ms: how long to wait for an answer; 10 s without this call
  *
- * Acknowledgements have their own time: 500 ms, and twenty repeats.
+ * Acknowledgements have their own time: 500 ms, and forty repeats.
  */
 void
 kd_debugger_set_patience_ms(KdDebugger *debugger, guint patience_ms)

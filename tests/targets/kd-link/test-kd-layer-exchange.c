@@ -137,6 +137,11 @@ test_repeats(KdLayerStage *stage, gconstpointer dialect)
     kd_layer_stage_expect_client_silence(stage);
     /* not acknowledged: the client begins anew, and so do we, with the same id */
     ask(stage, CLIENT_ID, 1);
+    kd_layer_stage_expect_target_data(stage, REQUEST, id, kd_stage_request(STAGE_READ, 1));
+    /* the target may have had it all the time, and its reply is lost: an ACK proves nothing */
+    kd_layer_stage_target_control(stage, KD_PACKET_ACK, id);
+    kd_layer_stage_pass(stage, 500 * MS);
+    kd_layer_stage_expect_client_silence(stage);
     kd_layer_stage_take(stage, REQUEST, kd_stage_request(STAGE_READ, 1));
     kd_layer_stage_pass(stage, 20 * MS);
     kd_layer_stage_expect_client_control(stage, KD_PACKET_ACK, CLIENT_ID);
@@ -204,12 +209,12 @@ test_resend_storm(KdLayerStage *stage, gconstpointer dialect)
 /* Its ACK and the reply were lost. The repetition comes to a target that waits for the ACK of the
  * reply, and takes that for said. */
 static void
-lose_reply(KdLayerStage *stage, uint32_t api)
+lose_reply(KdLayerStage *stage, uint32_t api, gint64 pause_us)
 {
     kd_layer_stage_client_data(stage, REQUEST, CLIENT_ID, kd_stage_request(api, 1));
     for (guint i = 0; i < 2; i++) {
         kd_layer_stage_expect_target_data(stage, REQUEST, NET_ID, kd_stage_request(api, 1));
-        kd_layer_stage_pass(stage, i == 0 ? 500 * MS : 10 * MS);
+        kd_layer_stage_pass(stage, i == 0 ? pause_us : 10 * MS);
     }
     kd_layer_stage_target_control(stage, KD_PACKET_RESEND, 0);
     kd_layer_stage_take(stage, REQUEST, kd_stage_request(api, 1));
@@ -219,7 +224,7 @@ static void
 test_lost_reply(KdLayerStage *stage, gconstpointer dialect)
 {
     (void)dialect;
-    lose_reply(stage, STAGE_READ);
+    lose_reply(stage, STAGE_READ, 500 * MS);
     kd_layer_stage_pass(stage, 499 * MS);
     kd_layer_stage_expect_target_silence(stage);
     kd_layer_stage_pass(stage, 1 * MS);
@@ -235,11 +240,52 @@ test_lost_reply(KdLayerStage *stage, gconstpointer dialect)
     kd_layer_stage_expect_target_data(stage, REQUEST, NET_ID + 4, kd_stage_request(STAGE_READ, 3));
 }
 
+/* It was acknowledged, so the target has had it; it must have given the reply up. */
+static void
+test_missing_reply(KdLayerStage *stage, gconstpointer dialect)
+{
+    uint32_t first_id = stage->dialect == KD_DIALECT_NET ? NET_ID : CLIENT_ID;
+    uint32_t next_id = stage->dialect == KD_DIALECT_NET ? NET_ID + 2 : CLIENT_ID ^ 1;
+
+    (void)dialect;
+    ask(stage, CLIENT_ID, 1);
+    kd_layer_stage_expect_target_data(stage, REQUEST, first_id, kd_stage_request(STAGE_READ, 1));
+    kd_layer_stage_target_control(stage, KD_PACKET_ACK, first_id);
+    kd_layer_stage_pass(stage, 1500 * MS);
+    kd_layer_stage_expect_client_control(stage, KD_PACKET_ACK, CLIENT_ID);
+    kd_layer_stage_expect_target_silence(stage);
+    kd_layer_stage_pass(stage, 100 * MS);
+    kd_layer_stage_expect_target_data(stage, REQUEST, next_id, kd_stage_request(STAGE_READ, 1));
+    kd_layer_stage_target_control(stage, KD_PACKET_ACK, next_id);
+    kd_layer_stage_say(stage, REPLY, kd_stage_request(STAGE_READ, 2));
+    kd_layer_stage_see(stage, REPLY, CLIENT_ID ^ 1, kd_stage_request(STAGE_READ, 2));
+    kd_layer_stage_pass(stage, 10000 * MS);
+    kd_layer_stage_expect_target_silence(stage);
+}
+
+/* A target that does not reply at all is not asked for ever. */
+static void
+test_silent_target(KdLayerStage *stage, gconstpointer dialect)
+{
+    (void)dialect;
+    ask(stage, CLIENT_ID, 1);
+    for (uint32_t i = 0; i < 6; i++) {
+        kd_layer_stage_expect_target_data(stage, REQUEST, NET_ID + 2 * i,
+                                          kd_stage_request(STAGE_READ, 1));
+        kd_layer_stage_target_control(stage, KD_PACKET_ACK, NET_ID + 2 * i);
+        kd_layer_stage_pass(stage, 1600 * MS);
+    }
+    kd_layer_stage_pass(stage, 60000 * MS);
+    kd_layer_stage_expect_target_silence(stage);
+    kd_layer_stage_expect_client_control(stage, KD_PACKET_ACK, CLIENT_ID);
+    kd_layer_stage_expect_client_silence(stage);
+}
+
 static void
 test_late_reply(KdLayerStage *stage, gconstpointer dialect)
 {
     (void)dialect;
-    lose_reply(stage, STAGE_READ);
+    lose_reply(stage, STAGE_READ, 500 * MS);
     kd_layer_stage_pass(stage, 300 * MS);
     kd_layer_stage_say(stage, REPLY, kd_stage_request(STAGE_READ, 2));
     kd_layer_stage_expect_client_control(stage, KD_PACKET_ACK, CLIENT_ID);
@@ -255,9 +301,27 @@ static void
 test_lost_once(KdLayerStage *stage, gconstpointer dialect)
 {
     (void)dialect;
-    lose_reply(stage, STAGE_WRITE_BREAKPOINT);
+    lose_reply(stage, STAGE_WRITE_BREAKPOINT, 3300 * MS);
     kd_layer_stage_pass(stage, 10000 * MS);
     kd_layer_stage_expect_client_control(stage, KD_PACKET_ACK, CLIENT_ID);
+    kd_layer_stage_expect_target_silence(stage);
+}
+
+/* Its ACK and the reply were lost. The target repeats the reply once a second. */
+static void
+test_patience(KdLayerStage *stage, gconstpointer dialect)
+{
+    (void)dialect;
+    kd_layer_stage_client_data(stage, REQUEST, CLIENT_ID,
+                               kd_stage_request(STAGE_WRITE_BREAKPOINT, 1));
+    kd_layer_stage_expect_target_data(stage, REQUEST, NET_ID,
+                                      kd_stage_request(STAGE_WRITE_BREAKPOINT, 1));
+    kd_layer_stage_pass(stage, 3200 * MS);
+    kd_layer_stage_expect_target_silence(stage);
+    kd_layer_stage_say(stage, REPLY, kd_stage_request(STAGE_WRITE_BREAKPOINT, 2));
+    kd_layer_stage_expect_client_control(stage, KD_PACKET_ACK, CLIENT_ID);
+    kd_layer_stage_see(stage, REPLY, CLIENT_ID ^ 1, kd_stage_request(STAGE_WRITE_BREAKPOINT, 2));
+    kd_layer_stage_pass(stage, 10000 * MS);
     kd_layer_stage_expect_target_silence(stage);
 }
 
@@ -479,7 +543,11 @@ main(int argc, char **argv)
     ADD("storm-of-resends-does-not-repeat-more-than-each-10-ms", NET, test_resend_storm);
     ADD("request-whose-reply-the-target-gave-up-goes-once-more", NET, test_lost_reply);
     ADD("request-whose-reply-comes-late-does-not-go-once-more", NET, test_late_reply);
+    ADD("reply-that-does-not-come-is-asked-for-again/net", NET, test_missing_reply);
+    ADD("reply-that-does-not-come-is-asked-for-again/usb", USB, test_missing_reply);
+    ADD("reply-that-never-comes-is-asked-for-five-times", NET, test_silent_target);
     ADD("request-that-does-harm-does-not-go-once-more", NET, test_lost_once);
+    ADD("request-that-does-harm-waits-for-a-reply-that-is-repeated", NET, test_patience);
     ADD("resend-repeats-what-the-mailbox-took", 1394, test_mailbox_resend);
     ADD("request-again-after-its-ack-is-acknowledged-and-dropped", NET, test_duplicate);
     ADD("reply-to-a-request-that-was-given-up-is-dropped", NET, test_given_up);

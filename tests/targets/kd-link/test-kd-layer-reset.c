@@ -224,7 +224,7 @@ test_last_will(KdLayerStage *stage, gconstpointer dialect)
     kd_layer_stage_client_data(stage, REQUEST, CLIENT_ID, kd_stage_request(STAGE_CONTINUE, 1));
     kd_layer_stage_attach(stage, FALSE);
     kd_layer_stage_expect_target_data(stage, REQUEST, NET_ID, kd_stage_request(STAGE_CONTINUE, 1));
-    kd_layer_stage_pass(stage, 500 * MS); /* it got lost */
+    kd_layer_stage_pass(stage, 3300 * MS); /* it got lost */
     kd_layer_stage_take(stage, REQUEST, kd_stage_request(STAGE_CONTINUE, 1));
     g_assert_cmpint(kd_layer_stage_get_state(stage), ==, KD_TARGET_STATE_RUNNING);
     kd_layer_stage_attach(stage, TRUE);

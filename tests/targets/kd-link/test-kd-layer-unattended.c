@@ -77,7 +77,8 @@ test_endless(KdLayerStage *stage, gconstpointer dialect)
     kd_layer_stage_say(stage, EVENT, kd_stage_event(STAGE_LOAD_SYMBOLS, 1));
     for (int i = 0; i < 100; i++) {
         kd_layer_stage_expect_target_data(stage, REQUEST, NET_ID, build_continue());
-        kd_layer_stage_pass(stage, 500 * MS);
+        kd_layer_stage_expect_target_silence(stage);
+        kd_layer_stage_pass(stage, 3300 * MS);
     }
     kd_layer_stage_take(stage, REQUEST, build_continue());
     kd_layer_stage_pass(stage, 2000 * MS);
@@ -274,7 +275,7 @@ test_comes_meanwhile(KdLayerStage *stage, gconstpointer dialect)
     kd_layer_stage_expect_target_data(stage, REQUEST, NET_ID, build_continue());
     kd_layer_stage_attach(stage, TRUE);
     kd_layer_stage_expect_client_silence(stage); /* it is about to run on */
-    kd_layer_stage_pass(stage, 3000 * MS);
+    kd_layer_stage_pass(stage, 3800 * MS);
     g_queue_clear_full(&stage->to_target, (GDestroyNotify)g_bytes_unref);
     /* but it does not: now there is somebody to see it */
     kd_layer_stage_see(stage, EVENT, SYNC_ID, kd_stage_event(STAGE_LOAD_SYMBOLS, 1));
