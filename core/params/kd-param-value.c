@@ -190,6 +190,11 @@ parse_host(const char *text, char **reason)
             return NULL;
         }
     }
+    /* Behind the slashes they are no quotes, and a listing with them could not be read again. */
+    if (strpbrk(name, "{}") != NULL) {
+        *reason = g_strdup("a host name has no braces");
+        return NULL;
+    }
     return g_variant_new_string(name);
 }
 

@@ -81,6 +81,8 @@ test_host(void)
                  "tcp: server=: must be a host name or an address");
     assert_wrong("tcp", tcp_table, KD_FORM_CLIENT, "server=a b,port=1", KD_ERROR_PARAM_INVALID,
                  "tcp: server=: a host name has no spaces");
+    assert_wrong("tcp", tcp_table, KD_FORM_CLIENT, "server=\\\\@{X,port=1", KD_ERROR_PARAM_INVALID,
+                 "tcp: server=: a host name has no braces");
 }
 
 static void
