@@ -184,18 +184,30 @@ for preset in $presets; do
     skipped=$((skipped + not))
 done
 
-if [ -n "$fuzz" ] && [ -d "$root/asan/tests/fuzz" ]; then
+# The fuzz targets, one a line
+list_fuzz() {
     for target in "$root"/asan/tests/fuzz/fuzz-*; do
         name=${target##*/fuzz-}
         case $name in *[!a-z0-9]*) continue ;; esac
-        [ -x "$target" ] || continue
-        say "asan: fuzzing $name for $fuzz s"
-        found=$root/asan/found-$name
+        [ ! -x "$target" ] || echo "$name"
+    done
+}
+
+if [ -n "$fuzz" ] && [ -d "$root/asan/tests/fuzz" ]; then
+    say "asan: fuzzing, $fuzz s each, $jobs at once"
+    # shellcheck disable=SC2016
+    list_fuzz | ROOT=$root SECONDS_EACH=$fuzz xargs -P "$jobs" -I '{}' sh -c '
+        found=$ROOT/asan/found-{}
         mkdir -p "$found"
-        if "$target" -max_total_time="$fuzz" -timeout=10 -rss_limit_mb=2048 \
-            -artifact_prefix="$found/" "$found" "tests/fuzz/corpus/$name" \
-            </dev/null >"$found.log" 2>&1; then
-            tail -n 1 "$found.log"
+        status=0
+        "$ROOT/asan/tests/fuzz/fuzz-{}" -max_total_time="$SECONDS_EACH" -timeout=10 \
+            -rss_limit_mb=2048 -artifact_prefix="$found/" "$found" "tests/fuzz/corpus/{}" \
+            </dev/null >"$found.log" 2>&1 || status=$?
+        echo $status >"$found.status"'
+    for name in $(list_fuzz); do
+        found=$root/asan/found-$name
+        if [ "$(cat "$found.status")" = 0 ]; then
+            echo "$name: $(tail -n 1 "$found.log")"
             passed=$((passed + 1))
         else
             tail -n 60 "$found.log"
