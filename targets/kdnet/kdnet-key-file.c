@@ -72,7 +72,7 @@ read_key(int fd, const char *name, KdnetKey *key, GError **error)
 
     if (len < 0) {
         (void)set_why(name, KD_ERROR_FAILED, g_strerror(errno), error);
-    } else if ((size_t)len > MAX_BYTES) {
+    } else if ((size_t)len > MAX_BYTES || strlen(text) != (size_t)len) {
         (void)set_why(name, KD_ERROR_PARAM_INVALID, "has more in it than a key", error);
     } else {
         is_read = kdnet_key_parse(g_strstrip(text), key, error);

@@ -35,13 +35,13 @@ usb_name_check(const char *name, GError **error)
 {
     if (!has_only_letters_of_names(name)) {
         g_set_error(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
-                    "targetname: 1 to %u letters, digits, - and _", USB_NAME_MAX_BYTES);
+                    "usb: targetname=: 1 to %u letters, digits, - and _", USB_NAME_MAX_BYTES);
         return FALSE;
     }
     g_autofree char *lower = g_ascii_strdown(name, -1);
     if (strstr(lower, "debug") != NULL) {
         g_set_error_literal(error, KD_ERROR, KD_ERROR_PARAM_INVALID,
-                            "targetname: no target can have `debug` in its name");
+                            "usb: targetname=: no target can have `debug` in its name");
         return FALSE;
     }
     return TRUE;

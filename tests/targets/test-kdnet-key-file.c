@@ -19,11 +19,17 @@ build_path(const char *name)
 }
 
 static void
-put_file(const char *name, const char *text, int mode)
+put_bytes(const char *name, const char *bytes, gssize len_bytes, int mode)
 {
     g_autofree char *path = build_path(name);
-    g_assert_true(g_file_set_contents(path, text, -1, NULL));
+    g_assert_true(g_file_set_contents(path, bytes, len_bytes, NULL));
     g_assert_cmpint(g_chmod(path, mode), ==, 0);
+}
+
+static void
+put_file(const char *name, const char *text, int mode)
+{
+    put_bytes(name, text, -1, mode);
 }
 
 static void
@@ -127,6 +133,8 @@ test_no_key(void)
     check_refused("words", KD_ERROR, KD_ERROR_PARAM_INVALID, "not usable");
     check_refused("two", KD_ERROR, KD_ERROR_PARAM_INVALID, "not usable");
     check_refused("much", KD_ERROR, KD_ERROR_PARAM_INVALID, "more in it");
+    put_bytes("hidden", CANARY "\0more", sizeof CANARY + 4, 0600);
+    check_refused("hidden", KD_ERROR, KD_ERROR_PARAM_INVALID, "more in it");
 }
 
 static void
