@@ -15,7 +15,8 @@ and UndefinedBehaviorSanitizer). As root on Debian it first installs what is mis
   --quick         dev only
   --repeat N      run each test N times, or until it fails
   -R REGEX        only tests whose names match
-  -j N            so many at once; default: as many as there are processors
+  -j N            so many at once; default: as many as there are processors, and twice as many
+                  tests, because most of them wait
   --fuzz SECONDS  then let each fuzz target look for so long
   --tidy          and let clang-tidy judge what is shipped
   --no-guest      without the tests on a kernel in a virtual machine (the first time its
@@ -42,6 +43,7 @@ install=yes
 guest=guest
 kernel=kernel
 jobs=$(nproc)
+test_jobs=$((2 * jobs))
 while [ $# -gt 0 ]; do
     case $1 in
     --quick) presets=dev ;;
@@ -59,13 +61,13 @@ while [ $# -gt 0 ]; do
         -R/*) regex=$2 ;;
         */*[!0-9]* | */ | */0) wrong "$1 $2: expected a number" ;;
         --repeat/*) repeat=$2 ;;
-        -j/*) jobs=$2 ;;
+        -j/*) jobs=$2 test_jobs=$2 ;;
         --fuzz/*) fuzz=$2 ;;
         esac
         shift
         ;;
     -j*[!0-9]*) wrong "$1: expected a number" ;;
-    -j?*) jobs=${1#-j} ;;
+    -j?*) jobs=${1#-j} test_jobs=$jobs ;;
     *) wrong "$1: no such option" ;;
     esac
     shift
@@ -164,7 +166,7 @@ for preset in $presets; do
     say "$preset: testing"
     rm -f "$results"
     # no terminal, no stdin: the same everywhere
-    ctest --test-dir "$build" -j "$jobs" --no-tests=error --output-junit "$results" \
+    ctest --test-dir "$build" -j "$test_jobs" --no-tests=error --output-junit "$results" \
         ${regex:+-R "$regex"} ${repeat:+--repeat "until-fail:$repeat"} \
         </dev/null >"$build/tests.log" 2>&1 || status=1
     if [ ! -s "$results" ]; then

@@ -98,6 +98,7 @@ static const struct {
     size_t len_bytes;
     const char *sha256;
 } sums[] = {
+    {8192, "c26a379f179fbc49b61f7c65dff3b14b4e4cc6fe9d165fc7d4dd973ecb6790b6"},
     {65536, "a0fbaf66a142b234f0227818abefd795af633f79e7c1402cd0cb8daef21d58c7"},
     {READ_BYTES, "6fb3fd9a1ce2c9361142cb90c32831221640dfd18604a594ee7ee7122a487d38"},
 };
@@ -502,7 +503,7 @@ kd_debugger_script_run(const KdDebuggerScript *script, KdDebuggerOpenFunc open, 
 
 /**
  * kd_debugger_script_get_expected:
- * @script: (nullable): what is out of the ordinary; it reads 64 KiB or 1 MiB
+ * @script: (nullable): what is out of the ordinary; it reads 8 KiB, 64 KiB or 1 MiB
  *
  * Returns: (transfer full): what comes of the script over every link
  */
